@@ -1,0 +1,1 @@
+"""genscope, the generalization workbench."""

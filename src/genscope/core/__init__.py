@@ -1,0 +1,1 @@
+"""The ground floor: errors, seeds, cards, examples, replies, records, the store, statistics and claims. Imports no torch."""
