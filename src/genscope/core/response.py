@@ -24,6 +24,7 @@ class Response:
     task: str
     level: int | None
     split: str
+    seed: int = 0
     index: int
     example: str
     model: str

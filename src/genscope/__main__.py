@@ -1,0 +1,5 @@
+"""`python -m genscope` is the command line."""
+
+from genscope.cli import main
+
+main()

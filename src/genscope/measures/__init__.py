@@ -1,0 +1,1 @@
+"""Measures: pure functions from replies, data or training records to numbers."""

@@ -1,0 +1,9 @@
+"""Sections: the parts that `profile` and `audit` are built from. A new system adds a file and a line in this table, or an entry point."""
+
+from __future__ import annotations
+
+PROFILE = {
+    "scylla": "genscope.sections.profile.scylla:ScyllaSection",
+    "questions": "genscope.sections.profile.questions:QuestionsSection",
+}
+"""Sections of `genscope profile`, in the order of the page."""

@@ -1,0 +1,271 @@
+"""Asking the Scylla questions: the ID probe, then both splits of every task, in blocks that do not depend on what else is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from genscope.core.canonical import canonical
+from genscope.core.errors import TaskError
+from genscope.core.example import Example
+from genscope.core.reply import GenerateJob, Message, Reply, Request, Sampling, ScoreJob, message_text
+from genscope.core.response import Response
+from genscope.core.seeds import Seed
+from genscope.measures.likelihood import length_normalised
+from genscope.models.ask import Asker, request_hash
+from genscope.models.model import Model
+from genscope.sections.profile.modes import ANSWER, SYSTEM
+from genscope.sections.profile.scylla_plan import DEMONSTRATIONS, ScyllaConfig
+from genscope.tasks import scylla
+from genscope.tasks.scylla.lists_file import read_lists
+
+CHOICES = 10
+"""Answers that are ranked in likelihood mode: the right one and nine wrong ones, so chance is 0.1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskSet:
+    """One task of one seed, ready to be asked: where its ID data came from, its sampler, and its questions."""
+
+    task: scylla.AlgorithmicTask
+    seed: int
+    source: scylla.IdSource
+    kind: str
+    sampler: scylla.Sampler
+    id: Sequence[Example]
+    ood: Sequence[Example]
+    demonstrations: dict[str, Sequence[Example]]
+
+    def questions(self, split: str) -> Sequence[Example]:
+        """The test examples of a split, whole blocks of them."""
+        return self.id if split == "id" else self.ood
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A task that could not be asked, and why."""
+
+    task: str
+    seed: int
+    why: str
+
+
+def root(seed: int) -> Seed:
+    """The node of the seed tree below which everything random of a profile hangs."""
+    return Seed("profile", "scylla", seed)
+
+
+def whole_blocks(n: int, block: int) -> int:
+    """The number of questions in the blocks that cover `n`."""
+    return -(-n // block) * block
+
+
+# --- the probe
+
+
+def probe_jobs(task: scylla.AlgorithmicTask, config: ScyllaConfig, seed: int, block: int) -> list[GenerateJob]:
+    """Blocks of the probe prompt; each samples with a seed of its own, named by the number of the block."""
+    text = scylla.probe_prompt(task)
+    request = Request(messages=(SYSTEM, Message("user", text)), plain=f"{text}\n\nHere are the test inputs:\n")
+    jobs = []
+    for number in range(-(-config.probe_completions // block)):
+        draw = root(seed).child(task.name, "probe", number).integer(31)
+        sampling = Sampling(
+            max_tokens=config.probe_tokens, temperature=0.9, top_p=0.95, top_k=60, repetition_penalty=1.2, seed=draw
+        )  # the authors' decoding
+        jobs.append(GenerateJob(requests=(request,) * block, sampling=sampling, repeat=number))
+    return jobs
+
+
+def probe(asker: Asker, tasks: Sequence[scylla.AlgorithmicTask], config: ScyllaConfig) -> dict[tuple[str, int], list[tuple[GenerateJob, Reply]]]:
+    """Every (task, seed)'s replies to its probe prompt, each with the job it came from."""
+    places, jobs = [], []
+    for seed in config.seeds:
+        for task in tasks:
+            for job in probe_jobs(task, config, seed, asker.model.block):
+                places.append((task.name, seed))
+                jobs.append(job)
+    answers: dict[tuple[str, int], list[tuple[GenerateJob, Reply]]] = {}
+    for place, job, replies in zip(places, jobs, asker.generate(jobs, "asking for test inputs"), strict=True):
+        answers.setdefault(place, []).extend((job, reply) for reply in replies)
+    return {place: pairs[: config.probe_completions] for place, pairs in answers.items()}
+
+
+def probe_responses(model: Model, place: tuple[str, int], pairs: Sequence[tuple[GenerateJob, Reply]]) -> list[Response]:
+    """The rows of a probe."""
+    name, seed = place
+    task = scylla.task(name)
+    return [
+        Response(
+            section="scylla", kind="probe", task=name, level=task.level, split="", seed=seed, index=index, example="", model=model.name, mode="probe",
+            repeat=job.repeat, prompt_hash=request_hash(job), prompt=_shown(job.requests[0], model), reply=reply.text, thinking=reply.thinking,
+            target="", parsed=False, how="none", answer="", correct=False, score=None, chance=0.0, tokens_in=reply.tokens_in,
+            tokens_out=reply.tokens_out, truncated=reply.finish == "length", failed=_failure(reply), dropped=", ".join(reply.dropped),
+        )
+        for index, (job, reply) in enumerate(pairs)
+    ]  # fmt: skip
+
+
+# --- from ID data to questions
+
+
+def sources(asker: Asker, config: ScyllaConfig) -> tuple[dict[tuple[str, int], scylla.IdSource], list[Response]]:
+    """Where each (task, seed) takes its ID data from, and the rows of the probe if one was made."""
+    tasks = [scylla.task(name) for name in config.tasks]
+    if config.id_source == "prior":
+        return {(task.name, seed): scylla.IdSource.prior(task) for task in tasks for seed in config.seeds}, []
+    if config.id_source not in ("auto", "examples", "elements"):
+        lists = read_lists(Path(config.id_source).expanduser())
+        return {(task.name, seed): scylla.IdSource.from_lists(task, lists) for task in tasks for seed in config.seeds}, []
+    found, rows = {}, []
+    for (name, seed), pairs in probe(asker, tasks, config).items():
+        texts = [reply.text for _, reply in pairs if reply.finish != "failed"]
+        found[name, seed] = scylla.extract(scylla.task(name), texts, root(seed).child(name, "extract").rng())
+        rows += probe_responses(asker.model, (name, seed), pairs)
+    return found, rows
+
+
+def task_set(name: str, seed: int, source: scylla.IdSource, config: ScyllaConfig, block: int, exclude: frozenset[int] = frozenset()) -> TaskSet:
+    """The questions of one task and seed. Raises TaskError when the ID data does not carry them."""
+    task = scylla.task(name)
+    if len(source.elements) == 0:
+        raise TaskError("no list was found in the replies to the probe prompt; give ID data with --id-source FILE, or --id-source prior")
+    end = DEMONSTRATIONS + whole_blocks(config.n, block)
+    kinds = {"auto": ("examples", "elements"), "examples": ("examples",), "elements": ("elements",)}.get(config.id_source, ("elements",))
+    for kind in kinds:
+        sampler = scylla.Sampler(task, source, kind, config.universe, root(seed), exclude)
+        try:
+            id_, ood = sampler.id(0, end), sampler.ood(0, end)
+        except TaskError:
+            if kind != kinds[-1]:
+                continue
+            raise
+        return TaskSet(
+            task=task, seed=seed, source=source, kind=kind, sampler=sampler, id=id_[DEMONSTRATIONS:], ood=ood[DEMONSTRATIONS:],
+            demonstrations={"id": id_[:DEMONSTRATIONS], "ood": ood[:DEMONSTRATIONS]},
+        )  # fmt: skip
+    raise TaskError(f"{name}: no kind of ID data was tried")
+
+
+def task_sets(found: dict[tuple[str, int], scylla.IdSource], config: ScyllaConfig, block: int) -> tuple[list[TaskSet], list[Skipped]]:
+    """The questions of every task and seed, and the tasks that could not be asked. All skipped: TaskError with the first reason."""
+    ready, skipped = [], []
+    for (name, seed), source in found.items():
+        try:
+            ready.append(task_set(name, seed, source, config, block))
+        except TaskError as error:
+            skipped.append(Skipped(name, seed, str(error).removeprefix(f"{name}: ")))
+    if not ready:
+        raise TaskError(f"no task could be asked. {skipped[0].task}: {skipped[0].why}")
+    return ready, skipped
+
+
+# --- the questions
+
+
+def request(task: scylla.AlgorithmicTask, example: Example, mode: str, demonstrations: Sequence[Example]) -> Request:
+    """What the model gets: chat turns for models with turns, eight solved instances and the ninth for base models."""
+    asked = Message("user", scylla.solve_prompt(task, example, mode))
+    return Request(messages=(SYSTEM, asked), prefill="" if mode == "cot" else ANSWER, plain=scylla.few_shot(task, demonstrations, example))
+
+
+def ask(asker: Asker, sets: Sequence[TaskSet], config: ScyllaConfig, mode: str) -> list[Response]:
+    """Ask every question of every set, both splits, and grade. In mode "cot" a second stage is asked and graded apart (kind "second")."""
+    blocks = [
+        (item, split, item.questions(split)[start : start + asker.model.block])
+        for item in sets
+        for split in ("id", "ood")
+        for start in range(0, len(item.questions(split)), asker.model.block)
+    ]
+    if mode == "likelihood":
+        return _ask_likelihood(asker, blocks, config)
+    jobs = [_answer_job(item, split, examples, config, mode, asker.model) for item, split, examples in blocks]
+    answers = asker.generate(jobs, "asking the questions")
+    rows = [row for block, job, replies in zip(blocks, jobs, answers, strict=True) for row in _graded(block, job, replies, config, mode, asker.model)]
+    if mode == "cot":
+        second = [_second_job(job, replies, config, asker.model) for job, replies in zip(jobs, answers, strict=True)]
+        for block, job, replies in zip(blocks, second, asker.generate(second, "asking for the final answers"), strict=True):
+            rows += _graded(block, job, replies, config, mode, asker.model, kind="second")
+    return rows
+
+
+Block = tuple[TaskSet, str, Sequence[Example]]
+
+
+def _answer_job(item: TaskSet, split: str, examples: Sequence[Example], config: ScyllaConfig, mode: str, model: Model) -> GenerateJob:
+    chat = "chat" in model.abilities
+    tokens = config.cot_tokens if mode == "cot" and chat else item.task.direct_tokens
+    if chat and "prefill" not in model.abilities and mode != "cot":
+        tokens += 64  # room for words before the answer, which cannot be forced
+    requests = tuple(request(item.task, example, mode, item.demonstrations[split]) for example in examples)
+    return GenerateJob(requests=requests, sampling=Sampling(max_tokens=tokens, stop=() if chat else ("\n",)))
+
+
+def _second_job(job: GenerateJob, replies: Sequence[Reply], config: ScyllaConfig, model: Model) -> GenerateJob:
+    requests = []
+    for first, reply in zip(job.requests, replies, strict=True):
+        if "prefill" in model.abilities:
+            requests.append(Request(messages=first.messages, prefill=f"{reply.text}\n\n{scylla.SECOND_STAGE}", plain=first.plain))
+        else:
+            turns = (Message("assistant", reply.text or "..."), Message("user", scylla.SECOND_STAGE))
+            requests.append(Request(messages=(*first.messages, *turns), plain=first.plain))
+    return GenerateJob(requests=tuple(requests), sampling=Sampling(max_tokens=config.second_tokens))
+
+
+def _graded(
+    block: Block, job: GenerateJob, replies: Sequence[Reply], config: ScyllaConfig, mode: str, model: Model, kind: str = "answer"
+) -> list[Response]:
+    item, split, examples = block
+    chat = "chat" in model.abilities
+    lead = (ANSWER if kind == "answer" and mode != "cot" else scylla.SECOND_STAGE if kind == "second" else "") if "prefill" in model.abilities else ""
+    if not chat:
+        lead = ANSWER
+    rows = []
+    for row, (example, reply) in enumerate(zip(examples, replies, strict=True)):
+        score = item.task.score(example, f"{lead} {reply.text}" if lead else reply.text, grade=config.grade)
+        rows.append(
+            Response(
+                section="scylla", kind=kind, task=item.task.name, level=item.task.level, split=split, seed=item.seed, index=example.index,
+                example=example.id, model=model.name, mode=mode if chat else "few-shot", prompt_hash=request_hash(job, row),
+                prompt=_shown(job.requests[row], model), reply=reply.text, thinking=reply.thinking, target=item.task.answer_text(example.target),
+                parsed=score.parsed, how=score.how, answer="" if score.value is None else str(score.value)[:500], correct=score.correct,
+                score=float(score.correct), chance=item.task.chance(example), tokens_in=reply.tokens_in, tokens_out=reply.tokens_out,
+                truncated=reply.finish == "length", failed=_failure(reply), dropped=", ".join(reply.dropped), factors=canonical(dict(example.factors)),
+            )
+        )  # fmt: skip
+    return rows
+
+
+def _ask_likelihood(asker: Asker, blocks: Sequence[Block], config: ScyllaConfig) -> list[Response]:
+    places, jobs = [], []
+    for item, split, examples in blocks:
+        for example in examples:
+            wrong = item.task.wrong_answers(example, CHOICES - 1, root(item.seed).child(item.task.name, split, "wrong", example.index).rng())
+            style = "brackets" if "chat" in asker.model.abilities else "plain"
+            choices = tuple(f" {item.task.answer_text(answer, style)}" for answer in (example.target, *wrong))
+            places.append((item, split, example))
+            jobs.append(ScoreJob(request=request(item.task, example, "likelihood", item.demonstrations[split]), continuations=choices))
+    rows = []
+    for (item, split, example), job, scores in zip(places, jobs, asker.score(jobs, "ranking answers"), strict=True):
+        means = [length_normalised(logprobs) for logprobs in scores]
+        best = max(range(len(means)), key=means.__getitem__)
+        margin = means[0] - max(means[1:])
+        rows.append(
+            Response(
+                section="scylla", kind="answer", task=item.task.name, level=item.task.level, split=split, seed=item.seed, index=example.index,
+                example=example.id, model=asker.model.name, mode="likelihood", prompt_hash=request_hash(job), prompt=_shown(job.request, asker.model),
+                reply=job.continuations[best].strip(), target=item.task.answer_text(example.target), parsed=True, how="strict",
+                answer=job.continuations[best].strip(), correct=margin > 0, score=margin, chance=1.0 / len(means),
+                factors=canonical({**dict(example.factors), "gold_logprobs": [round(x, 6) for x in scores[0]]}),
+            )
+        )  # fmt: skip
+    return rows
+
+
+def _shown(asked: Request, model: Model) -> str:
+    return message_text(asked.messages, asked.prefill if "prefill" in model.abilities else "") if "chat" in model.abilities else asked.plain
+
+
+def _failure(reply: Reply) -> str:
+    return (reply.error or "no reply") if reply.finish == "failed" else ""

@@ -1,0 +1,206 @@
+"""Entries whose sum is a multiple of ten, with exactly one combination of positions that works. Levels O([N^2,N^3]) to O(2^N).
+
+Only residues mod 10 matter. Vectors of residues with one qualifying combination are found by hill climbing on the count, kept, and filled
+with elements of those residues; positions are shuffled, so that no position tells the answer.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import combinations
+
+import numpy as np
+from jaxtyping import Bool, Int
+
+from genscope.core.errors import TaskError
+from genscope.core.example import Example
+from genscope.core.seeds import Seed
+from genscope.tasks.scylla.algorithmic import Answer, Built, Input, ListTask, is_sub_multiset
+from genscope.tasks.scylla.pool import Pool
+from genscope.tasks.scylla.sums import orders
+from genscope.tasks.scylla.subsets import LEAST, MOST
+
+KEPT = 256
+"""Residue vectors kept for each (sizes, n)."""
+_CLIMBERS = 512
+_MOVES = 300
+"""Moves before a climber starts anew."""
+
+# m rows, n entries, w kept vectors
+
+
+@dataclass(frozen=True, slots=True)
+class Vectors:
+    """Residue vectors with exactly one qualifying combination, and where that combination lies."""
+
+    residues: Int[np.ndarray, "w n"]
+    answers: Bool[np.ndarray, "w n"]
+
+
+def qualifying(residues: Int[np.ndarray, "m n"], least: int, most: int) -> Int[np.ndarray, " m"]:
+    """Number of position sets of `least` to `most` entries whose residues sum to 0 mod 10, by a table over (size, residue)."""
+    ways = np.zeros((len(residues), most + 1, 10), dtype=np.int64)
+    ways[:, 0, 0] = 1
+    each = np.arange(len(residues))[:, None]
+    for place in range(residues.shape[1]):
+        source = (np.arange(10)[None, :] - residues[:, place : place + 1]) % 10
+        for size in range(min(most, place + 1), 0, -1):
+            ways[:, size] += ways[each, size - 1, source]
+    return ways[:, least:, 0].sum(1)
+
+
+@cache
+def vectors(n: int, least: int, most: int) -> Vectors:
+    """At least 200 residue vectors of length n with exactly one qualifying combination; a function of its arguments only."""
+    rng = Seed("scylla", "residues", n, least, most).rng()
+    found: dict[bytes, np.ndarray] = {}
+    state, count, moves = _start(_CLIMBERS, n, least, most, rng)
+    for _ in range(40 * _MOVES):
+        place = rng.integers(0, n, _CLIMBERS)
+        trial = state.copy()
+        trial[np.arange(_CLIMBERS), place] = rng.integers(0, 10, _CLIMBERS)
+        new = qualifying(trial, least, most)
+        better = (np.abs(new - 1) <= np.abs(count - 1)) | (rng.random(_CLIMBERS) < 0.02)
+        state[better], count[better] = trial[better], new[better]
+        moves += 1
+        for row in np.flatnonzero(count == 1):
+            found.setdefault(state[row].tobytes(), state[row].copy())
+        stale = (count == 1) | (moves > _MOVES)
+        if len(found) >= KEPT:
+            break
+        if stale.any():
+            state[stale], count[stale], moves[stale] = _start(int(stale.sum()), n, least, most, rng)
+    kept = np.array(list(found.values())[:KEPT])
+    return Vectors(kept, np.array([_combination(row, least, most) for row in kept.tolist()]))
+
+
+def _start(count: int, n: int, least: int, most: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Fresh climbers: one common residue with a few others, from where a single combination is near."""
+    common = rng.integers(0, 10, (count, 1))
+    state = np.where(rng.random((count, n)) < rng.random((count, 1)), rng.integers(0, 10, (count, n)), common)
+    return state, qualifying(state, least, most), np.zeros(count, dtype=int)
+
+
+def _combination(residues: Sequence[int], least: int, most: int) -> list[bool]:
+    for size in range(least, most + 1):
+        for chosen in combinations(range(len(residues)), size):
+            if sum(residues[place] for place in chosen) % 10 == 0:
+                return [place in chosen for place in range(len(residues))]
+    raise TaskError("a kept residue vector has no qualifying combination")
+
+
+class MultipleTenTask(ListTask):
+    """An answer of `least` to `most` entries whose sum is a multiple of ten, order free."""
+
+    least: int
+    most: int
+
+    def right(self, asked: Input, answer: Answer, optimum: int | None) -> bool:
+        sized = len(answer) == self.least or (self.least < self.most and len(answer) > 0)  # a subset may have any size
+        return sized and is_sub_multiset(answer, asked["l"]) and sum(answer) % 10 == 0
+
+    def same(self, answer: Answer, target: Answer) -> bool:
+        return sorted(answer) == sorted(target)
+
+    def gold_answers(self, example: Example, rng: np.random.Generator, most: int = 6) -> list[Answer]:
+        return orders(example.target, rng, most)
+
+    def guess(self, asked: Input, rng: np.random.Generator) -> Answer:
+        n = len(asked["l"])
+        weights = np.array([math.comb(n, size) for size in range(self.least, self.most + 1)], float)
+        size = int(rng.choice(np.arange(self.least, self.most + 1), p=weights / weights.sum()))
+        return [asked["l"][place] for place in np.sort(rng.permutation(n)[:size])]
+
+    def chance(self, example: Example) -> float:
+        """1 / number of position sets of the allowed sizes."""
+        n = len(example.input["l"])
+        return 1 / sum(math.comb(n, size) for size in range(self.least, self.most + 1))
+
+    def solve(self, asked: Input) -> Answer:
+        for size in range(self.least, self.most + 1):
+            for chosen in combinations(asked["l"], size):
+                if sum(chosen) % 10 == 0:
+                    return list(chosen)
+        return None
+
+    def why_invalid(self, asked: Input) -> str | None:
+        count = int(qualifying(np.array([asked["l"]]) % 10, self.least, self.most)[0])
+        return super().why_invalid(asked) or (None if count == 1 else f"{self.name}: {count} combinations sum to a multiple of ten; it must be one")
+
+    def entries(self, n: int, count: int, pool: Pool, rng: np.random.Generator) -> Int[np.ndarray, "m n"] | None:
+        """Choose kept vectors (or their multiples by 3, 7, 9, which keep zero sums) that the pool can serve, shuffle, fill with elements."""
+        kept = vectors(n, self.least, self.most).residues
+        kept = np.concatenate([kept * unit % 10 for unit in (1, 3, 7, 9)])
+        there = np.array([len(part) > 0 for part in pool.by_residue])
+        served = kept[there[kept].all(1)]
+        if not len(served):
+            return None
+        chosen = rng.permuted(served[rng.integers(0, len(served), count)], axis=1)
+        rows = np.empty_like(chosen)
+        for residue in np.flatnonzero(there):
+            where = chosen == residue
+            part = pool.by_residue[residue]
+            rows[where] = part[rng.integers(0, len(part), int(where.sum()))]
+        return rows
+
+    def finish(self, rows: Int[np.ndarray, "m n"], rng: np.random.Generator) -> list[Built | None]:
+        residues = rows % 10
+        good = qualifying(residues, self.least, self.most) == 1
+        built: list[Built | None] = []
+        for row, left, fine in zip(rows.tolist(), residues.tolist(), good.tolist(), strict=True):
+            built.append(({"l": row}, [entry for entry, chosen in zip(row, _one(tuple(left), self.least, self.most), strict=True) if chosen]) if fine else None)
+        return built
+
+    def repair(self, value: Sequence[int], rng: np.random.Generator) -> Built | None:
+        """None qualifies: increment random entries; more than one: overwrite random entries by one repeated value; at most 100 tries."""
+        if not self.lengths[0] <= len(value) <= self.lengths[1]:
+            return None
+        row = np.array([value])
+        filler = int(rng.choice([number for number in value if number % 10] or [1]))
+        for _ in range(100):
+            count = int(qualifying(row % 10, self.least, self.most)[0])
+            if count == 1:
+                return self.finish(row, rng)[0]
+            place = rng.integers(row.shape[1])
+            row[0, place] = row[0, place] + 1 if count == 0 else filler
+        return None
+
+
+def _one(residues: tuple[int, ...], least: int, most: int) -> list[bool]:
+    """Where the one qualifying combination lies: entries whose removal leaves no way, found by a table over (size, residue)."""
+    ways: dict[tuple[int, int], int] = {(0, 0): 0}
+    for place, residue in enumerate(residues):
+        for (size, total), mask in list(ways.items()):
+            if size < most:
+                ways.setdefault((size + 1, (total + residue) % 10), mask | 1 << place)
+    mask = next(mask for (size, total), mask in ways.items() if size >= least and total == 0)
+    return [bool(mask >> place & 1) for place in range(len(residues))]
+
+
+_TEXT = "You are given a list of numbers. Find {} entries of the list, at different positions, whose sum is a multiple of 10."
+_RULE = "<ANSWER> is a list of {}numbers in square brackets, separated by commas"
+
+
+class ThreeSumMultipleTen(MultipleTenTask):
+    """Three entries."""
+
+    name, title, level, least, most, lengths = "three_sum_multiple_ten", "three sum to a multiple of ten", 2, 3, 3, (4, 16)
+    description, answer_rule = _TEXT.format("three"), _RULE.format("exactly three ")
+
+
+class FourSumMultipleTen(MultipleTenTask):
+    """Four entries."""
+
+    name, title, level, least, most, lengths = "four_sum_multiple_ten", "four sum to a multiple of ten", 3, 4, 4, (5, 16)
+    description, answer_rule = _TEXT.format("four"), _RULE.format("exactly four ")
+
+
+class SubsetSumMultipleTen(MultipleTenTask):
+    """A subset; exactly one of 4 to 6 entries qualifies."""
+
+    name, title, level, least, most, lengths = "subset_sum_multiple_ten", "subset sum to a multiple of ten", 4, LEAST, MOST, (6, 16)
+    description, answer_rule = _TEXT.format("some"), _RULE.format("")
+    direct_tokens = 48
