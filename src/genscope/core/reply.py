@@ -55,7 +55,7 @@ class Reply:
 
     text: without the prefill and without the thinking; thinking: what a reasoning model wrote between its marks;
     tokens_in, tokens_out: as the model counts them, 0 when it does not say; finish: "stop", "length" (cut by its
-    token limit) or "failed" (no answer came; `error` says why); dropped: parameters the server did not accept.
+    token limit) or "failed" (no answer came; `error` says why); refused: the server or the model declined; dropped: parameters the server did not accept.
     """
 
     text: str
@@ -64,6 +64,7 @@ class Reply:
     tokens_out: int = 0
     finish: Finish = "stop"
     error: str = ""
+    refused: bool = False
     dropped: tuple[str, ...] = ()
 
 

@@ -16,7 +16,8 @@ class Response:
 
     kind: "probe" (asked to invent inputs), "answer" (graded) or "second" (graded second stage);
     chance: probability that a guess of the right format is correct; how: where the answer was found;
-    score: graded value in [0, 1], or a log-probability margin in likelihood mode; failed: why no reply came, else "".
+    score: graded value in [0, 1], or a log-probability margin in likelihood mode; truncated: cut by the token limit;
+    refused: the server or model declined to answer; failed: why no reply came, else ""; dropped: parameters that the server did not accept.
     """
 
     section: str
@@ -44,6 +45,7 @@ class Response:
     tokens_in: int = 0
     tokens_out: int = 0
     truncated: bool = False
+    refused: bool = False
     failed: str = ""
     dropped: str = ""
     factors: str = "{}"

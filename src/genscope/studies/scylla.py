@@ -54,18 +54,18 @@ def judge_profile(responses: pl.DataFrame) -> list[dict[str, Any]]:
     """Verdicts on SCY-4 and SCY-5 with their placebos', in the form of the board; a claim without rows is left out."""
     seed = Seed("study", NAME)
     frames = {
-        ID_PRIOR: (_prior_frame(responses), _prior_placebo(responses, seed), "uniform random lists (0..9999, 2 to 64 entries) through the same extraction"),
-        ORDERING: (_skill_frame(responses), _permuted(_skill_frame(responses), seed), "level labels permuted over tasks"),
+        ID_PRIOR.id: (_prior_frame(responses), _prior_placebo(responses, seed), "uniform random lists (0..9999, 2 to 64 entries) through the same extraction"),
+        ORDERING.id: (_skill_frame(responses), _permuted(_skill_frame(responses), seed), "level labels permuted over tasks"),
     }
-    present = [claim for claim in CLAIMS if len(frames[claim][0])]
+    present = [claim for claim in CLAIMS if len(frames[claim.id][0])]
     if not present:
         return []
-    real = {claim.id: frames[claim][0] for claim in present}
-    control = {claim.id: frames[claim][1] for claim in present}
+    real = {claim.id: frames[claim.id][0] for claim in present}
+    control = {claim.id: frames[claim.id][1] for claim in present}
     verdicts = _judged(present, real, seed.child("verdict"))
     placebos = _judged(present, control, seed.child("placebo"))
     return [
-        {**verdict, "placebo": {"kind": frames[claim][2], **{name: placebo[name] for name in ("effect", "ci", "n", "verdict")}}}
+        {**verdict, "placebo": {"kind": frames[claim.id][2], **{name: placebo[name] for name in ("effect", "ci", "n", "verdict")}}}
         for claim, verdict, placebo in zip(present, verdicts, placebos, strict=True)
     ]
 

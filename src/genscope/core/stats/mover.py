@@ -18,7 +18,7 @@ def mover(terms: Sequence[tuple[float, Interval]]) -> Interval:
     """Interval of sum(weight * estimate) over independent estimates that each have an interval; n is their total.
 
     Newcombe's example, 56/70 - 48/80:
-    >>> from genscope.core.stats import wilson
+    >>> from genscope.core.stats.proportion import wilson
     >>> d = mover([(1, wilson(56, 70)), (-1, wilson(48, 80))])
     >>> round(d.value, 4), round(d.low, 4), round(d.high, 4)
     (0.2, 0.0524, 0.3339)
