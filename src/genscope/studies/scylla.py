@@ -100,7 +100,7 @@ def _elements_frame(texts: Mapping[tuple[Any, ...], Sequence[str]]) -> pl.DataFr
     schema = {"metric": pl.String, "value": pl.Float64, "completion": pl.String, "task": pl.String}
     frames = []
     for (task, run), replies in texts.items():
-        found = scylla.extract(scylla.task(task), replies, Seed("study", NAME, task, run).rng())
+        found = scylla.extract(scylla.task(task), replies, Seed("study", NAME, task, run).rng(), examples=False)
         if len(found.elements) < ENOUGH:
             continue
         names = [f"{task}/{run}/{place}" for place in found.completion.tolist()]

@@ -68,9 +68,12 @@ class IdSource:
         return reader.source(len(lists))
 
 
-def extract(task: AlgorithmicTask, completions: Sequence[str], rng: np.random.Generator) -> IdSource:
-    """Read ID data from replies to the probe prompt. Linear in their length; what cannot be decoded is passed over."""
-    reader, spans = _Reader(task, rng), 0
+def extract(task: AlgorithmicTask, completions: Sequence[str], rng: np.random.Generator, examples: bool = True) -> IdSource:
+    """Read ID data from replies to the probe prompt. Linear in their length; what cannot be decoded is passed over.
+
+    `examples=False` reads elements and lengths only, without trying to make instances.
+    """
+    reader, spans = _Reader(task, rng, examples), 0
     for number, text in enumerate(completions):
         for span in outermost_spans(text):
             try:
@@ -107,8 +110,8 @@ def outermost_spans(text: str) -> Iterator[str]:
 class _Reader:
     """Collects elements, shapes and examples of one task."""
 
-    def __init__(self, task: AlgorithmicTask, rng: np.random.Generator) -> None:
-        self.task, self.rng = task, rng
+    def __init__(self, task: AlgorithmicTask, rng: np.random.Generator, wanted: bool = True) -> None:
+        self.task, self.rng, self.wanted = task, rng, wanted
         self.elements: list[int] = []
         self.completion: list[int] = []
         self.shapes: list[Any] = []
@@ -131,6 +134,8 @@ class _Reader:
             return
         self.shapes.append((len(unit[0]), len(unit[1])) if self.task.name == "longest_common_subarray" else len(unit))
         self.shape_completion.append(number)
+        if not self.wanted:
+            return
         built = self.task.from_lists(unit, self.rng)
         if built is None:
             built = self.task.repair(unit, self.rng)

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Int
 
-from genscope.core.errors import TaskError
 from genscope.core.example import Example
 from genscope.core.seeds import Seed
 from genscope.tasks.scylla.algorithmic import Answer, Built, Input, ListTask, is_sub_multiset
@@ -25,19 +24,12 @@ from genscope.tasks.scylla.subsets import LEAST, MOST
 
 KEPT = 256
 """Residue vectors kept for each (sizes, n)."""
+_FILE = Path(__file__).with_name("residues.npz")
 _CLIMBERS = 512
 _MOVES = 300
 """Moves before a climber starts anew."""
 
 # m rows, n entries, w kept vectors
-
-
-@dataclass(frozen=True, slots=True)
-class Vectors:
-    """Residue vectors with exactly one qualifying combination, and where that combination lies."""
-
-    residues: Int[np.ndarray, "w n"]
-    answers: Bool[np.ndarray, "w n"]
 
 
 def qualifying(residues: Int[np.ndarray, "m n"], least: int, most: int) -> Int[np.ndarray, " m"]:
@@ -53,12 +45,21 @@ def qualifying(residues: Int[np.ndarray, "m n"], least: int, most: int) -> Int[n
 
 
 @cache
-def vectors(n: int, least: int, most: int) -> Vectors:
-    """At least 200 residue vectors of length n with exactly one qualifying combination; a function of its arguments only."""
+def vectors(n: int, least: int, most: int) -> Int[np.ndarray, "w n"]:
+    """At least 200 residue vectors of length n with exactly one qualifying combination, from the file that `search` made."""
+    with np.load(_FILE, allow_pickle=False) as held:
+        return held[f"{least}-{most}-{n}"].astype(np.int64)
+
+
+def search(n: int, least: int, most: int) -> Int[np.ndarray, "w n"]:
+    """Find residue vectors by hill climbing: change one residue, keep what brings the count of combinations nearer to one, and 2 % of the rest.
+
+    A function of its arguments only. `python -m genscope.tasks.scylla.multiple_ten` writes them all to the package's file.
+    """
     rng = Seed("scylla", "residues", n, least, most).rng()
     found: dict[bytes, np.ndarray] = {}
     state, count, moves = _start(_CLIMBERS, n, least, most, rng)
-    for _ in range(40 * _MOVES):
+    while len(found) < KEPT:
         place = rng.integers(0, n, _CLIMBERS)
         trial = state.copy()
         trial[np.arange(_CLIMBERS), place] = rng.integers(0, 10, _CLIMBERS)
@@ -69,12 +70,9 @@ def vectors(n: int, least: int, most: int) -> Vectors:
         for row in np.flatnonzero(count == 1):
             found.setdefault(state[row].tobytes(), state[row].copy())
         stale = (count == 1) | (moves > _MOVES)
-        if len(found) >= KEPT:
-            break
         if stale.any():
             state[stale], count[stale], moves[stale] = _start(int(stale.sum()), n, least, most, rng)
-    kept = np.array(list(found.values())[:KEPT])
-    return Vectors(kept, np.array([_combination(row, least, most) for row in kept.tolist()]))
+    return np.array(list(found.values())[:KEPT])
 
 
 def _start(count: int, n: int, least: int, most: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -82,14 +80,6 @@ def _start(count: int, n: int, least: int, most: int, rng: np.random.Generator) 
     common = rng.integers(0, 10, (count, 1))
     state = np.where(rng.random((count, n)) < rng.random((count, 1)), rng.integers(0, 10, (count, n)), common)
     return state, qualifying(state, least, most), np.zeros(count, dtype=int)
-
-
-def _combination(residues: Sequence[int], least: int, most: int) -> list[bool]:
-    for size in range(least, most + 1):
-        for chosen in combinations(range(len(residues)), size):
-            if sum(residues[place] for place in chosen) % 10 == 0:
-                return [place in chosen for place in range(len(residues))]
-    raise TaskError("a kept residue vector has no qualifying combination")
 
 
 class MultipleTenTask(ListTask):
@@ -132,7 +122,7 @@ class MultipleTenTask(ListTask):
 
     def entries(self, n: int, count: int, pool: Pool, rng: np.random.Generator) -> Int[np.ndarray, "m n"] | None:
         """Choose kept vectors (or their multiples by 3, 7, 9, which keep zero sums) that the pool can serve, shuffle, fill with elements."""
-        kept = vectors(n, self.least, self.most).residues
+        kept = vectors(n, self.least, self.most)
         kept = np.concatenate([kept * unit % 10 for unit in (1, 3, 7, 9)])
         there = np.array([len(part) > 0 for part in pool.by_residue])
         served = kept[there[kept].all(1)]
@@ -158,15 +148,28 @@ class MultipleTenTask(ListTask):
         """None qualifies: increment random entries; more than one: overwrite random entries by one repeated value; at most 100 tries."""
         if not self.lengths[0] <= len(value) <= self.lengths[1]:
             return None
-        row = np.array([value])
+        row = list(value)
         filler = int(rng.choice([number for number in value if number % 10] or [1]))
         for _ in range(100):
-            count = int(qualifying(row % 10, self.least, self.most)[0])
+            count = _count_up_to_two([number % 10 for number in row], self.least, self.most)
             if count == 1:
-                return self.finish(row, rng)[0]
-            place = rng.integers(row.shape[1])
-            row[0, place] = row[0, place] + 1 if count == 0 else filler
+                return self.finish(np.array([row]), rng)[0]
+            place = int(rng.integers(len(row)))
+            row[place] = row[place] + 1 if count == 0 else filler
         return None
+
+
+def _count_up_to_two(residues: Sequence[int], least: int, most: int) -> int:
+    """As `qualifying` for one vector, counting no further than two."""
+    ways = [[0] * 10 for _ in range(most + 1)]
+    ways[0][0] = 1
+    for place, residue in enumerate(residues):
+        for size in range(min(most, place + 1), 0, -1):
+            before, here = ways[size - 1], ways[size]
+            for total in range(10):
+                if before[total]:
+                    here[(total + residue) % 10] = min(2, here[(total + residue) % 10] + before[total])
+    return min(2, sum(ways[size][0] for size in range(least, most + 1)))
 
 
 def _one(residues: tuple[int, ...], least: int, most: int) -> list[bool]:
@@ -204,3 +207,18 @@ class SubsetSumMultipleTen(MultipleTenTask):
     name, title, level, least, most, lengths = "subset_sum_multiple_ten", "subset sum to a multiple of ten", 4, LEAST, MOST, (6, 16)
     description, answer_rule = _TEXT.format("some"), _RULE.format("")
     direct_tokens = 48
+
+
+def write_file() -> None:
+    """Search all vectors anew and write the package's file."""
+    tasks = (ThreeSumMultipleTen, FourSumMultipleTen, SubsetSumMultipleTen)
+    found = {
+        f"{task.least}-{task.most}-{n}": search(n, task.least, task.most).astype(np.uint8)
+        for task in tasks
+        for n in range(task.lengths[0], task.lengths[1] + 1)
+    }
+    np.savez_compressed(_FILE, allow_pickle=False, **found)
+
+
+if __name__ == "__main__":
+    write_file()

@@ -1,0 +1,116 @@
+"""One offline HTML file from blocks: the same blocks give the same bytes; everything from models, users and servers is escaped."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from genscope.core.store import home, write_whole
+from genscope.core.text import clean
+from genscope.pages.blocks import Block, Chart, Samples, cell_text, interval_text, signed
+
+SAMPLES_BYTES = 500_000
+"""The sample browser's share of a page."""
+SAMPLE_CHARACTERS = 2_000
+"""Characters of a prompt or reply that a page shows; the rest is in responses.parquet."""
+
+
+def render_page(title: str, kind: str, blocks: Sequence[Block], *, badges: Sequence[str] = (), script: bool = True) -> str:
+    """The page as a text. `script=False` leaves the chart library out (for byte comparisons)."""
+    charts = [block for block in blocks if isinstance(block, Chart)]
+    code = _asset("page.js")
+    library = chart_library() if script and charts else ""
+    specs = {f"chart-{number}": chart.spec for number, chart in enumerate(charts)}
+    names = {id(chart): f"chart-{number}" for number, chart in enumerate(charts)}
+    policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; " + "script-src " + " ".join(_hash(one) for one in (library, code) if one)
+    template = _environment().get_template("page.html.j2")
+    return template.render(
+        title=clean(title, 200), kind=kind, blocks=[_shown(block) for block in blocks], badges=list(badges), chart_name=lambda chart: names[id(chart)], policy=policy, style=_asset("page.css"),
+        specs=script_json(specs), code=code, library=library,
+    )  # fmt: skip
+
+
+def notebook_html(blocks: Sequence[Block]) -> str:
+    """Static HTML without script, for notebooks: charts as SVG."""
+    template = _environment().get_template("notebook.html.j2")
+    return template.render(blocks=[_shown(block) for block in blocks], svg=lambda chart: svg(chart.spec), style=_asset("page.css"))
+
+
+def svg(spec: Mapping[str, Any], width: int = 680) -> str:
+    """A chart as static SVG."""
+    import vl_convert
+
+    return vl_convert.vegalite_to_svg({**spec, "width": width, "background": "white"})
+
+
+def script_json(value: Any) -> str:
+    """JSON that is safe inside a script element.
+
+    >>> script_json("</script>")
+    '"\\\\u003c/script\\\\u003e"'
+    """
+    text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return text.translate({ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026", 0x2028: "\\u2028", 0x2029: "\\u2029"})
+
+
+def chart_library() -> str:
+    """Vega, Vega-Lite and Vega-Embed in one script (0.9 MB); bundling takes a second, so the bundle is kept in the user's cache."""
+    import vl_convert
+
+    path = home() / "assets" / f"charts-{vl_convert.__version__}.js"
+    if path.is_file():
+        return path.read_text("utf-8")
+    bundle = vl_convert.javascript_bundle().replace("</script", "<\\/script")
+    write_whole(path, bundle.encode())
+    return bundle
+
+
+def limited(rows: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
+    """Sample rows, cleaned and shortened, as many as fit the page's share; the first ones are kept."""
+    kept, size = [], 0
+    for row in rows:
+        short = {name: _short(value) for name, value in row.items()}
+        size += len(json.dumps(short, ensure_ascii=False).encode("utf-8", "replace")) + 400
+        if size > SAMPLES_BYTES:
+            break
+        kept.append(short)
+    return kept
+
+
+def _short(text: str) -> str:
+    plain = clean(str(text), SAMPLE_CHARACTERS + 1)
+    return plain if len(plain) <= SAMPLE_CHARACTERS else plain[:SAMPLE_CHARACTERS] + " … (cut here)"
+
+
+def _shown(block: Block) -> Any:
+    return Samples(limited(block.rows), block.title, block.lead) if isinstance(block, Samples) else block
+
+
+def _hash(script: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
+
+
+@cache
+def _asset(name: str) -> str:
+    return files("genscope.pages").joinpath(name).read_text("utf-8")
+
+
+@cache
+def _environment() -> Any:
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(_asset), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined, keep_trailing_newline=True
+    )
+    environment.filters.update(cell=lambda value, kind: cell_text(kind, value), interval=lambda value, kind: interval_text(kind, value), number=_number)
+    environment.tests["kind"] = lambda block, name: type(block).__name__ == name
+    return environment
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else signed(value, 3, plus=False)
