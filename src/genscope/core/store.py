@@ -13,6 +13,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,14 @@ class Store:
         return removed, freed
 
 
+@cache
+def _mask() -> int:
+    """The user's mask for new files, which `mkstemp` ignores."""
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file so that its name never holds half of it: temporary name in the same folder, flush to disk, rename."""
     temporary = ""
@@ -107,6 +116,7 @@ def write_whole(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_mask())
         os.replace(temporary, path)
     except OSError as error:
         if temporary:

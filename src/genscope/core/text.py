@@ -14,7 +14,7 @@ _ESCAPES = re.compile(
 )
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
 _SURROGATES = re.compile(r"[\ud800-\udfff]")
-_KEYS = re.compile(r"(?i)\b(?:sk|key|token|bearer)[-_ ][A-Za-z0-9_\-]{8,}|Bearer\s+\S+")
+_KEYS = re.compile(r"(?i)\bbearer\s+\S+|\b(?:sk|key|token)[-_ ][A-Za-z0-9_\-]{8,}")
 
 
 def clean(text: str, limit: int = REPLY_CHARACTERS) -> str:

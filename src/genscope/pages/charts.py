@@ -92,13 +92,13 @@ def accuracies(rows: Sequence[Mapping[str, Any]], series: Sequence[str]) -> dict
 
 def _axes(alt: Any, rows: Sequence[Mapping[str, Any]]) -> tuple[Any, Any, Any, Any]:
     names = list(SPLIT_NAMES.values())
-    split = alt.Shape("name:N", scale=alt.Scale(domain=names, range=["circle", "diamond"]), legend=None)
+    split = alt.Shape("name:N", scale=alt.Scale(domain=names, range=["circle", "diamond"]), legend=_legend(alt))
     colour = alt.Color("name:N", scale=alt.Scale(domain=names, range=[ID_COLOUR, OOD_COLOUR]), legend=_legend(alt))
     return _level_axis(alt, rows), split, alt.XOffset("name:N", sort=names, scale=alt.Scale(paddingOuter=1)), colour
 
 
 def _legend(alt: Any) -> alt.Legend:
-    return alt.Legend(title=None, orient="top", direction="horizontal", symbolStrokeWidth=0)
+    return alt.Legend(title=None, orient="top", direction="horizontal", symbolStrokeWidth=0, symbolOpacity=1)
 
 
 def _level_axis(alt: Any, rows: Sequence[Mapping[str, Any]]) -> alt.X:

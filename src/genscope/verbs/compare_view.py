@@ -81,4 +81,4 @@ def _ends(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _label(level: int) -> str:
-    return f"{level} {scylla.LEVELS[level]}"
+    return scylla.LEVEL_LABELS[level]

@@ -43,7 +43,7 @@ class ScyllaSection(Section):
             task = scylla.task(name)
             for seed in config.seeds:
                 if probed:
-                    for job in scylla_ask.probe_jobs(task, config, seed, model.block):
+                    for job in scylla_ask.probe_jobs(task, config, seed, model):
                         total += _job_cost(job, len(job.requests))
                 total += _question_cost(model, task, config, mode).times(2 * scylla_ask.whole_blocks(config.n, model.block))
         return total

@@ -64,16 +64,17 @@ def whole_blocks(n: int, block: int) -> int:
 # --- the probe
 
 
-def probe_jobs(task: scylla.AlgorithmicTask, config: ScyllaConfig, seed: int, block: int) -> list[GenerateJob]:
+def probe_jobs(task: scylla.AlgorithmicTask, config: ScyllaConfig, seed: int, model: Model) -> list[GenerateJob]:
     """Blocks of the probe prompt; each samples with a seed of its own, named by the number of the block."""
-    text = scylla.probe_prompt(task)
-    request = Request(messages=(SYSTEM, Message("user", text)), plain=f"{text}\n\nHere are the test inputs:\n")
+    text, opening, block = scylla.probe_prompt(task), scylla.probe_opening(task), model.block
+    forced = opening if "prefill" in model.abilities else ""
+    request = Request(messages=(SYSTEM, Message("user", text)), prefill=forced, plain=f"{text}\n\n{opening}")
     jobs = []
     for number in range(-(-config.probe_completions // block)):
         draw = root(seed).child(task.name, "probe", number).integer(31)
         sampling = Sampling(
-            max_tokens=config.probe_tokens, temperature=0.9, top_p=0.95, top_k=60, repetition_penalty=1.2, seed=draw
-        )  # the authors' decoding
+            max_tokens=config.probe_tokens, temperature=0.9, top_p=0.95, top_k=60, repetition_penalty=config.probe_penalty, seed=draw
+        )
         jobs.append(GenerateJob(requests=(request,) * block, sampling=sampling, repeat=number))
     return jobs
 
@@ -83,7 +84,7 @@ def probe(asker: Asker, tasks: Sequence[scylla.AlgorithmicTask], config: ScyllaC
     places, jobs = [], []
     for seed in config.seeds:
         for task in tasks:
-            for job in probe_jobs(task, config, seed, asker.model.block):
+            for job in probe_jobs(task, config, seed, asker.model):
                 places.append((task.name, seed))
                 jobs.append(job)
     answers: dict[tuple[str, int], list[tuple[GenerateJob, Reply]]] = {}
@@ -99,12 +100,18 @@ def probe_responses(model: Model, place: tuple[str, int], pairs: Sequence[tuple[
     return [
         Response(
             section="scylla", kind="probe", task=name, level=task.level, split="", seed=seed, index=index, example="", model=model.name, mode="probe",
-            repeat=job.repeat, prompt_hash=request_hash(job), prompt=_shown(job.requests[0], model), reply=reply.text, thinking=reply.thinking,
-            target="", parsed=False, how="none", answer="", correct=False, score=None, chance=0.0, tokens_in=reply.tokens_in,
+            repeat=job.repeat, prompt_hash=request_hash(job), prompt=_shown(job.requests[0], model), reply=_opened(model, name) + reply.text, thinking=reply.thinking,
+            target="", parsed=False, how="none", answer="", correct=False, score=None, chance=0.0, refused=reply.refused, tokens_in=reply.tokens_in,
             tokens_out=reply.tokens_out, truncated=reply.finish == "length", failed=_failure(reply), dropped=", ".join(reply.dropped),
         )
         for index, (job, reply) in enumerate(pairs)
     ]  # fmt: skip
+
+
+def _opened(model: Model, name: str) -> str:
+    """The list that the request had opened already, for models that continue it."""
+    continues = "prefill" in model.abilities or "chat" not in model.abilities
+    return scylla.probe_opening(scylla.task(name)).split("\n")[-1] if continues else ""
 
 
 # --- from ID data to questions
@@ -120,7 +127,7 @@ def sources(asker: Asker, config: ScyllaConfig) -> tuple[dict[tuple[str, int], s
         return {(task.name, seed): scylla.IdSource.from_lists(task, lists) for task in tasks for seed in config.seeds}, []
     found, rows = {}, []
     for (name, seed), pairs in probe(asker, tasks, config).items():
-        texts = [reply.text for _, reply in pairs if reply.finish != "failed"]
+        texts = [f"{_opened(asker.model, name)}{reply.text}" for _, reply in pairs if reply.finish != "failed"]
         found[name, seed] = scylla.extract(scylla.task(name), texts, root(seed).child(name, "extract").rng())
         rows += probe_responses(asker.model, (name, seed), pairs)
     return found, rows
@@ -167,7 +174,7 @@ def task_sets(found: dict[tuple[str, int], scylla.IdSource], config: ScyllaConfi
 def request(task: scylla.AlgorithmicTask, example: Example, mode: str, demonstrations: Sequence[Example]) -> Request:
     """What the model gets: chat turns for models with turns, eight solved instances and the ninth for base models."""
     asked = Message("user", scylla.solve_prompt(task, example, mode))
-    return Request(messages=(SYSTEM, asked), prefill="" if mode == "cot" else ANSWER, plain=scylla.few_shot(task, demonstrations, example))
+    return Request(messages=(SYSTEM, asked), prefill="" if mode == "cot" else scylla.answer_opening(task), plain=scylla.few_shot(task, demonstrations, example))
 
 
 def ask(asker: Asker, sets: Sequence[TaskSet], config: ScyllaConfig, mode: str) -> list[Response]:
@@ -218,12 +225,12 @@ def _graded(
 ) -> list[Response]:
     item, split, examples = block
     chat = "chat" in model.abilities
-    lead = (ANSWER if kind == "answer" and mode != "cot" else scylla.SECOND_STAGE if kind == "second" else "") if "prefill" in model.abilities else ""
-    if not chat:
-        lead = ANSWER
+    lead = "" if chat else f"{ANSWER} "
+    if chat and "prefill" in model.abilities:
+        lead = f"{scylla.SECOND_STAGE} " if kind == "second" else "" if mode == "cot" else scylla.answer_opening(item.task)
     rows = []
     for row, (example, reply) in enumerate(zip(examples, replies, strict=True)):
-        score = item.task.score(example, f"{lead} {reply.text}" if lead else reply.text, grade=config.grade)
+        score = item.task.score(example, lead + reply.text, grade=config.grade)
         rows.append(
             Response(
                 section="scylla", kind=kind, task=item.task.name, level=item.task.level, split=split, seed=item.seed, index=example.index,
@@ -231,7 +238,7 @@ def _graded(
                 prompt=_shown(job.requests[row], model), reply=reply.text, thinking=reply.thinking, target=item.task.answer_text(example.target),
                 parsed=score.parsed, how=score.how, answer="" if score.value is None else str(score.value)[:500], correct=score.correct,
                 score=float(score.correct), chance=item.task.chance(example), tokens_in=reply.tokens_in, tokens_out=reply.tokens_out,
-                truncated=reply.finish == "length", failed=_failure(reply), dropped=", ".join(reply.dropped), factors=canonical(dict(example.factors)),
+                truncated=reply.finish == "length", refused=reply.refused, failed=_failure(reply), dropped=", ".join(reply.dropped), factors=canonical(dict(example.factors)),
             )
         )  # fmt: skip
     return rows
@@ -243,7 +250,8 @@ def _ask_likelihood(asker: Asker, blocks: Sequence[Block], config: ScyllaConfig)
         for example in examples:
             wrong = item.task.wrong_answers(example, CHOICES - 1, root(item.seed).child(item.task.name, split, "wrong", example.index).rng())
             style = "brackets" if "chat" in asker.model.abilities else "plain"
-            choices = tuple(f" {item.task.answer_text(answer, style)}" for answer in (example.target, *wrong))
+            texts = [item.task.answer_text(answer, style) for answer in (example.target, *wrong)]
+            choices = tuple(text[1:] if text.startswith("[") else f" {text}" for text in texts)  # the request has opened the bracket
             places.append((item, split, example))
             jobs.append(ScoreJob(request=request(item.task, example, "likelihood", item.demonstrations[split]), continuations=choices))
     rows = []

@@ -81,7 +81,7 @@ def answer(numbers: Numbers, facts: Mapping[str, Any]) -> Answer:
         last = "no level shows a drop that chance would not explain."
     else:
         share = numbers.value("level_p_critical", critical)
-        last = f"it breaks at level {critical}, {scylla.LEVELS[critical]} ({_percent(share)} sure)."
+        last = f"it breaks at level {critical}, {_label(critical)[2:]} ({_percent(share)} sure)."
     detail = [f"Guessing would give {_percent(chance)} on the new lists."] if chance is not None else []
     if critical is not None and not numbers.significant:
         low, high = numbers.with_interval("level_difference", critical)[1:]
@@ -118,7 +118,7 @@ def _facts(facts: Mapping[str, Any], model: Description) -> dict[str, str]:
 def _valley(numbers: Numbers) -> list[Block]:
     rows, gaps = [], []
     for level in numbers.levels:
-        label = _label(level)
+        label = scylla.SHORT_LEVELS[level]
         for split in ("id", "ood"):
             value, low, high = numbers.with_interval("level_accuracy", level, split)
             rows.append({"level": label, "split": split, "accuracy": value, "low": low, "high": high, "chance": numbers.value("level_chance", level, split)})
@@ -198,7 +198,7 @@ def _tasks(records: pl.DataFrame, facts: Mapping[str, Any]) -> list[Block]:
         Column("unparsed", "unparsed", "count"), Column("truncated", "truncated", "count"), Column("failed", "failed", "count"),
     ]  # fmt: skip
     if any(row["preferred"] is not None for row in table):
-        columns.insert(5, Column("preferred", "behaves like level", "number", "for probe tasks: the level whose anchor tasks it does as well on"))
+        columns.insert(5, Column("preferred", "like level", "number", "for probe tasks: the level whose anchor tasks it does as well on"))
     return [Heading("Task by task"), Table(columns, table, "Tasks. Probe tasks carry no level: they can be solved at several complexities.")]
 
 
@@ -214,8 +214,8 @@ def _likelihoods(records: pl.DataFrame) -> list[Block]:
 
 def _published(numbers: Numbers, facts: Mapping[str, Any], model: Description) -> list[Block]:
     comparable = facts["mode"] == "cot" and facts["universe"] in ("paper", "code") and facts["n"] == PAPER_N and len(numbers.levels) == len(scylla.LEVELS)
-    others = [{"model": one.model, "level": _label(level), "score": one.scores[level]} for one in GENERALIZATION_SCORES for level in numbers.levels]
-    mine = [{"model": model.name, "level": _label(level), "score": numbers.value("level_score", level)} for level in numbers.levels]
+    others = [{"model": one.model, "level": scylla.SHORT_LEVELS[level], "score": one.scores[level]} for one in GENERALIZATION_SCORES for level in numbers.levels]
+    mine = [{"model": model.name, "level": scylla.SHORT_LEVELS[level], "score": numbers.value("level_score", level)} for level in numbers.levels]
     if comparable:
         lead = "Drawn with the 28 models that Qi et al. (2025) measured by the same protocol."
     else:
@@ -246,7 +246,7 @@ def _samples(responses: pl.DataFrame) -> list[dict[str, str]]:
         key = (level, row["split"].upper(), _verdict(row))
         if len(groups.setdefault(key, [])) < SAMPLES_A_GROUP:
             groups[key].append(_sample(row, *key))
-    levels = [_label(level) for level in range(len(scylla.LEVELS))] + ["probe task"]
+    levels = list(scylla.LEVEL_LABELS) + ["probe task"]
     chosen = [sample for key in sorted(groups, key=lambda k: (levels.index(k[0]), k[1], k[2])) for sample in groups[key]]
     probes = responses.filter(pl.col("kind") == "probe").to_dicts()
     picked = Seed("profile", "samples", "probe").rng().permutation(len(probes))[: 2 * SAMPLES_A_GROUP]
@@ -268,7 +268,7 @@ def _cell(row: Mapping[str, Any]) -> Any:
 
 
 def _label(level: int) -> str:
-    return f"{level} {scylla.LEVELS[level]}"
+    return scylla.LEVEL_LABELS[level]
 
 
 def _percent(value: float) -> str:

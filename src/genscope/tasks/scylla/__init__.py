@@ -13,7 +13,7 @@ from genscope.tasks.scylla.algorithmic import AlgorithmicTask, Built
 from genscope.tasks.scylla.id_source import IdSource, extract
 from genscope.tasks.scylla.multiple_ten import FourSumMultipleTen, SubsetSumMultipleTen, ThreeSumMultipleTen
 from genscope.tasks.scylla.ordering import RemoveDuplicateNumbers, SortNumbers
-from genscope.tasks.scylla.prompts import SECOND_STAGE, few_shot, probe_prompt, solve_prompt
+from genscope.tasks.scylla.prompts import SECOND_STAGE, answer_opening, few_shot, probe_opening, probe_prompt, solve_prompt
 from genscope.tasks.scylla.sampler import Sampler
 from genscope.tasks.scylla.selection import FindMaximum, FindMinimum, FindMode, FindTopk
 from genscope.tasks.scylla.sequences import LongestCommonSubarray, LongestConsecutiveElements, LongestIncreasingSubsequence
@@ -24,6 +24,10 @@ from genscope.tasks.scylla.universe import ood_pool
 
 LEVELS = ("O(N)", "O([N,N^2])", "O([N^2,N^3])", "O([N^3,N^4])", "O(2^N)")
 """Time complexity of the algorithms that solve a level's tasks, in order; a level's index is its place."""
+LEVEL_LABELS = ("0 O(N)", "1 O([N,N²])", "2 O([N²,N³])", "3 O([N³,N⁴])", "4 O(2ᴺ)")
+"""Levels as pages show them."""
+SHORT_LEVELS = ("0 N", "1 N–N²", "2 N²–N³", "3 N³–N⁴", "4 2ᴺ")
+"""Levels as narrow charts show them."""
 
 _ALL: tuple[AlgorithmicTask, ...] = (
     FindMinimum(), FindMaximum(), FindMode(),
@@ -41,16 +45,20 @@ PROBES = tuple(one.name for one in _ALL if one.level is None)
 __all__ = [
     "ANCHORS",
     "LEVELS",
+    "LEVEL_LABELS",
     "NAMES",
     "PROBES",
     "SECOND_STAGE",
+    "SHORT_LEVELS",
     "AlgorithmicTask",
     "Built",
     "IdSource",
     "Sampler",
+    "answer_opening",
     "extract",
     "few_shot",
     "ood_pool",
+    "probe_opening",
     "probe_prompt",
     "select",
     "solve_prompt",

@@ -11,20 +11,31 @@ SECOND_STAGE = "Therefore, the answer is"
 """The trigger of the second stage of a chain of thought."""
 
 _INVENT = {
-    "longest_common_subarray": "random pairs of lists of numbers; write each pair as one list that holds two lists, such as [[..., ...], [..., ...]]",
-    "tsp": "random symmetric matrices of distances with a zero diagonal, for more than 3 cities; write each matrix as a list of rows, such as [[0, ...], [...]]",
+    "longest_common_subarray": "random pairs of lists of numbers as test inputs for this task ({title}). Write each pair as one list that holds two lists",
+    "tsp": "random symmetric matrices of distances with a zero diagonal, for more than 3 cities, as test inputs for this task ({title}). "
+    "Write each matrix as one list of its rows",
 }
+_LISTS = "random lists of numbers as test inputs for this task ({title}). Write each list in square brackets"
+_OPENINGS = {"longest_common_subarray": "[[", "tsp": "[[0,"}
 
 
 def probe_prompt(task: AlgorithmicTask) -> str:
     """Asks the model to invent inputs for a program that solves the task; its numbers are what it finds familiar."""
-    things = _INVENT.get(task.name, "random lists of numbers")
+    things = _INVENT.get(task.name, _LISTS).format(title=task.title)
     return (
-        f"I have written a program that does {task.title}. This is what it does: {task.description}\n\n"
-        f"Invent test inputs for it: {things}. Put each one in square brackets, with commas between the numbers. Use whole numbers that are not negative. "
-        "No list may be empty, and none should be too long. Give the inputs only: no outputs, no code, no explanations. "
-        "Write as many test inputs as you can, one on each line."
+        f"{task.description}\n\nWrite {things}, one on each line. Use non-negative whole numbers. None may be empty, and none should be too long. "
+        "No outputs, no code, no explanations. Write as many as you can."
     )
+
+
+def probe_opening(task: AlgorithmicTask) -> str:
+    """How a reply to the probe begins, forced where the model can: the first list is opened, so that small models write lists at all."""
+    return f"Here are the test inputs:\n{_OPENINGS.get(task.name, '[')}"
+
+
+def answer_opening(task: AlgorithmicTask) -> str:
+    """How a direct answer begins, forced where the model can; a list answer's bracket is opened."""
+    return "The answer is" if task.answer_kind == "number" else "The answer is ["
 
 
 def solve_prompt(task: AlgorithmicTask, example: Example, mode: str) -> str:

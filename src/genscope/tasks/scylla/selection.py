@@ -25,7 +25,8 @@ class _Pick(ListTask):
         return self.solve(asked)
 
     def guess(self, asked: Input, rng: np.random.Generator) -> Answer:
-        return int(asked["l"][rng.integers(len(asked["l"]))])
+        distinct = sorted(set(asked["l"]))
+        return distinct[int(rng.integers(len(distinct)))]
 
     def chance(self, example: Example) -> float:
         """1 / number of distinct entries."""

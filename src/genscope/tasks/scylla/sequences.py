@@ -99,7 +99,8 @@ class LongestConsecutiveElements(ListTask):
         return len(answer) == (_longest_run(asked["l"]) if optimum is None else optimum) and steps and is_sub_multiset(answer, asked["l"])
 
     def guess(self, asked: Input, rng: np.random.Generator) -> Answer:
-        first = int(asked["l"][rng.integers(len(asked["l"]))])
+        distinct = sorted(set(asked["l"]))
+        first = distinct[int(rng.integers(len(distinct)))]
         return list(range(first, first + _longest_run(asked["l"])))
 
     def chance(self, example: Example) -> float:
