@@ -39,7 +39,20 @@ _NAMES = {
     "Precondition": "genscope.core.claims:Precondition",
 }
 
-__all__ = ["Claim", "Clause", "Precondition", "Result", "Seed", "Store", "__version__", "compare", "model", "profile", "read_result", "scylla"]
+__all__ = [
+    "Claim",
+    "Clause",
+    "Precondition",
+    "Result",
+    "Seed",
+    "Store",
+    "__version__",
+    "compare",
+    "model",
+    "profile",
+    "read_result",
+    "scylla",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -85,7 +85,11 @@ def profile(
     from genscope.verbs.profile import DryRun
     from genscope.verbs.profile import profile as run
 
-    columns = {name: value for name, value in (("input", input_), ("target", target), ("level", level), ("split", split), ("id", id_), ("scorer", scorer)) if value is not None}
+    columns = {
+        name: value
+        for name, value in (("input", input_), ("target", target), ("level", level), ("split", split), ("id", id_), ("scorer", scorer))
+        if value is not None
+    }
     if publish:
         from genscope.engine.publish import check_before
 

@@ -101,7 +101,9 @@ def test_a_permuted_label_is_reproduced_no_more_often_than_alpha() -> None:
         records = frame(values, level=labels[task], task=task)
         from genscope.core.stats import spearman_permutation
 
-        rho, p = spearman_permutation(records["level"].to_numpy(), records["value"].to_numpy(), SEED.child(number).rng(), clusters=task.tolist(), draws=300)
+        rho, p = spearman_permutation(
+            records["level"].to_numpy(), records["value"].to_numpy(), SEED.child(number).rng(), clusters=task.tolist(), draws=300
+        )
         found += rho < 0 and p < 0.05
     assert fast.clauses[0].alpha == 0.05
     assert found <= 12

@@ -37,7 +37,9 @@ def test_seeds_are_paths_of_names() -> None:
 
 def test_a_seed_is_the_same_in_every_process() -> None:
     code = "from genscope.core.seeds import Seed; print(Seed('p', 3).integer())"
-    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ, "PYTHONHASHSEED": "3"}).stdout
+    printed = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ, "PYTHONHASHSEED": "3"}
+    ).stdout
     assert int(printed) == Seed("p", 3).integer()
 
 

@@ -40,7 +40,12 @@ def test_paired_t_equals_scipy() -> None:
 
 
 def test_no_ends_where_seeds_agree() -> None:
-    for found in (stats.paired_t([0.5] * 5), stats.paired_t([0.5]), stats.bootstrap_t([1.0] * 8, rng()), stats.median_interval([2.0] * 30, rng())):
+    for found in (
+        stats.paired_t([0.5] * 5),
+        stats.paired_t([0.5]),
+        stats.bootstrap_t([1.0] * 8, rng()),
+        stats.median_interval([2.0] * 30, rng()),
+    ):
         assert found.low is None
         assert found.high is None
     assert stats.paired_t([0.5] * 5).method == "all 5 differences equal"

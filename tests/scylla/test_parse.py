@@ -90,7 +90,18 @@ def test_no_text_raises(text: str) -> None:
     parse_list(text)
 
 
-HOSTILE = ["answer is " * 6_000, "[" * 64_000, "[1," * 21_000, "1," * 32_000, "1 " * 32_000, "answer is" + " " * 60_000, "9" * 64_000, "[1 2 " * 12_000, "-" * 64_000, "1,000" * 12_000]
+HOSTILE = [
+    "answer is " * 6_000,
+    "[" * 64_000,
+    "[1," * 21_000,
+    "1," * 32_000,
+    "1 " * 32_000,
+    "answer is" + " " * 60_000,
+    "9" * 64_000,
+    "[1 2 " * 12_000,
+    "-" * 64_000,
+    "1,000" * 12_000,
+]
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=[text[:6] for text in HOSTILE])

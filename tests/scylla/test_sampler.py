@@ -24,7 +24,7 @@ def even_source(task: scylla.AlgorithmicTask) -> scylla.IdSource:
     """Familiar numbers that leave some of every digit count over: even ones, and 1, 3, 5 (runs and odd residues)."""
     if task.name == "longest_common_subarray":
         return scylla.IdSource.from_lists(task, [[a, b] for a, b in zip(EVEN[::2], EVEN[1::2], strict=True)])
-    numbers = np.array([*range(0, 60), *range(100, 400, 3)])
+    numbers = np.array([*range(60), *range(100, 400, 3)])
     prior = scylla.IdSource.prior(task)
     return scylla.IdSource(numbers, np.zeros_like(numbers), prior.shapes, prior.shape_completion)
 

@@ -149,7 +149,18 @@ def test_the_kept_vectors_are_those_that_the_search_finds() -> None:
     assert np.array_equal(multiple_ten.search(6, 3, 3), multiple_ten.vectors(6, 3, 3))
 
 
-PLANTED = (*TEN, "find_mode", "longest_consecutive_elements", "two_sum", "three_sum", "four_sum", "subset_sum", "three_sum_in_range", "four_sum_in_range", "subset_sum_in_range")
+PLANTED = (
+    *TEN,
+    "find_mode",
+    "longest_consecutive_elements",
+    "two_sum",
+    "three_sum",
+    "four_sum",
+    "subset_sum",
+    "three_sum_in_range",
+    "four_sum_in_range",
+    "subset_sum_in_range",
+)
 
 
 @pytest.mark.parametrize("name", PLANTED)

@@ -52,7 +52,13 @@ def scylla_task(name: str, n: int, seed: int, universe: str, mode: str, grade: s
         for example in examples
     ]  # fmt: skip
     solver = [system_message(SYSTEM), generate()]
-    return Task(dataset=MemoryDataset(samples, name=name), solver=solver, scorer=scylla_scorer(name, grade), config=GenerateConfig(temperature=0.0), version=one.version)
+    return Task(
+        dataset=MemoryDataset(samples, name=name),
+        solver=solver,
+        scorer=scylla_scorer(name, grade),
+        config=GenerateConfig(temperature=0.0),
+        version=one.version,
+    )
 
 
 @scorer(metrics=[grouped(accuracy(), "split"), stderr()])
@@ -63,7 +69,9 @@ def scylla_scorer(name: str, grade: str = "verify") -> Any:
     async def score(state: TaskState, target: Target) -> InspectScore:
         found = one.score(Example(**state.metadata["example"]), split_thinking(clean(state.output.completion))[1], grade=grade)
         how = {"how": found.how, "parsed": found.parsed}
-        return InspectScore(value=CORRECT if found.correct else INCORRECT, answer=None if found.value is None else str(found.value), metadata=how)
+        return InspectScore(
+            value=CORRECT if found.correct else INCORRECT, answer=None if found.value is None else str(found.value), metadata=how
+        )
 
     return score
 
@@ -74,7 +82,7 @@ def _exported(name: str) -> Callable[..., Task]:
 
     made.__name__ = made.__qualname__ = name
     made.__doc__ = f"{scylla.task(name).title}: {scylla.task(name).description}"
-    return task(made, name=name)
+    return task(name=name)(made)
 
 
 for _name in scylla.NAMES:
@@ -129,7 +137,9 @@ class InspectModel(Model):
             done(place, replies)
         if found:
             said = shorten(without_keys(f"{type(found[0]).__name__}: {found[0]}"), 300)
-            raise EndpointError(f"{self.name}: Inspect could not ask it ({said}). Check the provider's package and key, as for `inspect eval --model {self.model}`")
+            raise EndpointError(
+                f"{self.name}: Inspect could not ask it ({said}). Check the provider's package and key, as for `inspect eval --model {self.model}`"
+            )
 
     async def _all(self, jobs: Sequence[GenerateJob], give: Callable[[int, list[Reply]], None], stop: Callable[[], bool]) -> None:
         waiting = iter(enumerate(jobs))

@@ -50,7 +50,9 @@ class Clause:
         if self.relation not in get_args(Relation):
             raise UsageError(f"clause on {self.metric}: relation must be one of {', '.join(get_args(Relation))}; got {self.relation!r}")
         if (self.relation == "within") != isinstance(self.margin, tuple):
-            raise UsageError(f"clause on {self.metric}: the margin of 'within' is a pair (low, high), of all others one number; got {self.margin!r}")
+            raise UsageError(
+                f"clause on {self.metric}: the margin of 'within' is a pair (low, high), of all others one number; got {self.margin!r}"
+            )
         if self.at_least is not None and self.relation != ">":
             raise UsageError(f"clause on {self.metric}: at_least goes with the relation '>', got {self.relation!r}")
 
@@ -134,7 +136,10 @@ def judge_all(claims: Sequence[Claim], records: pl.DataFrame, seed: Seed) -> lis
     adjusted = dict(zip(with_p, holm([estimates[c][k].p or 0.0 for c, k in with_p]), strict=True))
     verdicts = []
     for c, claim in enumerate(claims):
-        results = tuple(_judge_clause(clause, made, adjusted.get((c, k))) for k, (clause, made) in enumerate(zip(claim.clauses, estimates[c], strict=bool(estimates[c]))))
+        results = tuple(
+            _judge_clause(clause, made, adjusted.get((c, k)))
+            for k, (clause, made) in enumerate(zip(claim.clauses, estimates[c], strict=bool(estimates[c])))
+        )
         verdicts.append(_verdict(claim, results, checked[c], _rows(claim.clauses[0], _of(claim, records))))
     return verdicts
 
@@ -172,7 +177,9 @@ def _estimates(claim: Claim, records: pl.DataFrame, seed: Seed) -> list[Estimate
     sides = [_has_sides(clause, part) for clause, part in zip(claim.clauses, parts, strict=True)]
     if not all(len(part) for part in parts) or not all(sides):
         return []
-    return [estimate(clause, part, seed.child("clause", number)) for number, (clause, part) in enumerate(zip(claim.clauses, parts, strict=True))]
+    return [
+        estimate(clause, part, seed.child("clause", number)) for number, (clause, part) in enumerate(zip(claim.clauses, parts, strict=True))
+    ]
 
 
 def _has_sides(clause: Clause, rows: pl.DataFrame) -> bool:
@@ -215,7 +222,13 @@ def _outcome(clause: Clause, found: Estimate, adjusted: float | None) -> Outcome
     if clause.relation == "rank":
         sign = -1.0 if clause.contrast and clause.contrast[1] == "falls" else 1.0
         far = max(sign * low, sign * high)
-        return "holds" if adjusted is not None and adjusted < clause.alpha and sign * found.effect > margin else "refuted" if far < margin else "open"
+        return (
+            "holds"
+            if adjusted is not None and adjusted < clause.alpha and sign * found.effect > margin
+            else "refuted"
+            if far < margin
+            else "open"
+        )
     if clause.relation == "<":
         return "holds" if high < margin else "refuted" if low > margin else "open"
     bound = -margin if clause.relation == "not worse than" else margin
@@ -230,7 +243,9 @@ def _verdict(claim: Claim, results: tuple[ClauseResult, ...], preconditions: tup
 
     unmet = [one for one in preconditions if not one["met"]]
     if unmet:
-        return made("inconclusive", "a precondition does not hold: " + "; ".join(f"{one['sentence']} (found {one['value']})" for one in unmet))
+        return made(
+            "inconclusive", "a precondition does not hold: " + "; ".join(f"{one['sentence']} (found {one['value']})" for one in unmet)
+        )
     if rows < claim.minimum_n:
         return made("inconclusive", f"too little data: {rows} rows, at least {claim.minimum_n} are needed")
     if not results:
@@ -258,4 +273,3 @@ def _plain_clause(result: ClauseResult) -> dict[str, Any]:
         "at_least": clause.at_least, "test": clause.test, "effect": found.effect, "ci": None if found.low is None else [found.low, found.high], "n": found.n,
         "p": found.p, "adjusted_p": result.adjusted_p, "outcome": result.outcome, "method": found.method, "smallest_detectable": result.smallest_detectable,
     }  # fmt: skip
-

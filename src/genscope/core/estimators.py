@@ -65,7 +65,9 @@ def _from(interval: Interval, p: float | None = None, df: float | None = None) -
 
         quantile = float(stdtrit(df, 0.5 + interval.level / 2))
     error = None if interval.low is None or interval.high is None else (interval.high - interval.low) / (2 * quantile)
-    return Estimate(effect=interval.value, low=interval.low, high=interval.high, n=interval.n, p=p, standard_error=error, df=df, method=interval.method)
+    return Estimate(
+        effect=interval.value, low=interval.low, high=interval.high, n=interval.n, p=p, standard_error=error, df=df, method=interval.method
+    )
 
 
 def _labels(rows: pl.DataFrame, columns: Sequence[str]) -> list[Any] | None:
@@ -112,7 +114,15 @@ def _welch_t(clause: Clause, rows: pl.DataFrame, seed: Seed) -> Estimate:
 def _bootstrap_t(clause: Clause, rows: pl.DataFrame, seed: Seed) -> Estimate:
     level = 1 - clause.alpha
     if clause.contrast is None:
-        return _from(bootstrap_t(rows["value"].to_numpy(), seed.rng(), clusters=_labels(rows, clause.cluster), strata=_labels(rows, clause.strata), level=level))
+        return _from(
+            bootstrap_t(
+                rows["value"].to_numpy(),
+                seed.rng(),
+                clusters=_labels(rows, clause.cluster),
+                strata=_labels(rows, clause.strata),
+                level=level,
+            )
+        )
     first, second = _sides(clause, rows)
     clusters, strata = ((_labels(first, columns), _labels(second, columns)) for columns in (clause.cluster, clause.strata))
     interval = bootstrap_t_difference(
@@ -151,7 +161,9 @@ def _spearman(clause: Clause, rows: pl.DataFrame, seed: Seed) -> Estimate:
     return Estimate(effect=rho, low=low, high=high, n=n, p=p, standard_error=(high - low) / (2 * 1.96), method="Spearman; labels permuted over clusters, interval by resampling rows inside clusters")  # fmt: skip
 
 
-def _rho_interval(x: np.ndarray, y: np.ndarray, names: Sequence[Any] | None, seed: Seed, alpha: float, draws: int = 500) -> tuple[float, float]:
+def _rho_interval(
+    x: np.ndarray, y: np.ndarray, names: Sequence[Any] | None, seed: Seed, alpha: float, draws: int = 500
+) -> tuple[float, float]:
     """Percentile bootstrap: rows resampled inside clusters (all rows without any)."""
     rng = seed.rng()
     groups: dict[Any, list[int]] = {}

@@ -39,7 +39,23 @@ class Record:
     provenance: str = ""
 
 
-_SCHEMA = ("source", "condition", "arm", "seed", "split", "level", "factors", "step", "metric", "value", "unit", "n", "low", "high", "provenance")
+_SCHEMA = (
+    "source",
+    "condition",
+    "arm",
+    "seed",
+    "split",
+    "level",
+    "factors",
+    "step",
+    "metric",
+    "value",
+    "unit",
+    "n",
+    "low",
+    "high",
+    "provenance",
+)
 
 
 def records_frame(records: Iterable[Record]) -> pl.DataFrame:
@@ -49,7 +65,7 @@ def records_frame(records: Iterable[Record]) -> pl.DataFrame:
     import polars as pl
 
     def row(record: Record) -> dict[str, Any]:
-        plain = asdict(record) | {"factors": canonical(dict(record.factors))}
+        plain: dict[str, Any] = asdict(record) | {"factors": canonical(dict(record.factors))}
         for name in ("value", "low", "high"):
             if plain[name] is not None:
                 plain[name] = float(plain[name]) if math.isfinite(plain[name]) else None

@@ -122,5 +122,7 @@ def write_whole(path: Path, content: bytes) -> None:
         if temporary:
             Path(temporary).unlink(missing_ok=True)
         why = "no space left on the disk" if error.errno in (errno.ENOSPC, errno.EDQUOT) else (error.strerror or str(error))
-        raise StoreError(f"cannot write {path}: {why}. Free some space or choose another folder (GENSCOPE_HOME for the store, --out for results); "
-                         "what was finished before is kept, and the same command resumes") from error
+        raise StoreError(
+            f"cannot write {path}: {why}. Free some space or choose another folder (GENSCOPE_HOME for the store, --out for results); "
+            "what was finished before is kept, and the same command resumes"
+        ) from error

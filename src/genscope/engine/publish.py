@@ -28,14 +28,18 @@ def check_before(study: str, model: str, scale: str, seeds: Sequence[int], again
     if root is None or not (Path(root) / "src" / "genscope").is_dir():
         raise UsageError("--publish writes to results/ of a genscope checkout; run it from one")
     if _git("status", "--porcelain", "--untracked-files=no"):
-        raise UsageError("--publish: the tree has changes that are not committed; the verdict would belong to no version. Commit or stash them")
+        raise UsageError(
+            "--publish: the tree has changes that are not committed; the verdict would belong to no version. Commit or stash them"
+        )
     if scale not in PUBLISHED_SCALES:
-        raise UsageError(f"--publish: scale must be one of {', '.join(PUBLISHED_SCALES)}; got {scale!r} (smoke is too little for a verdict)")
+        raise UsageError(
+            f"--publish: scale must be one of {', '.join(PUBLISHED_SCALES)}; got {scale!r} (smoke is too little for a verdict)"
+        )
     if tuple(seeds) != PUBLISHED_SEEDS[study]:
         raise UsageError(f"--publish: seeds must be the study's fixed list {list(PUBLISHED_SEEDS[study])}, got {list(seeds)}")
     path = Path(root) / "results" / f"{study}-{_slug(model)}.json"
     if path.exists() and not again:
-        raise UsageError(f"{path.name} is there already. Add --again to replace its verdicts; the former ones are kept under \"earlier\"")
+        raise UsageError(f'{path.name} is there already. Add --again to replace its verdicts; the former ones are kept under "earlier"')
     return path
 
 

@@ -159,7 +159,9 @@ def level_scores(
     levels = tuple(sorted({outcome.level for outcome in outcomes}))
     cells = np.array([[[c.right, c.wrong, c.unparsed] for c in (o.id, o.ood)] for o in outcomes], dtype=float)  # [T, 2, 3]
     n = cells.sum(-1)
-    drawn = np.stack([np.stack([rng.multinomial(int(n[t, s]), cells[t, s] / n[t, s], size=draws) for s in (0, 1)], 1) for t in range(len(outcomes))], 1)
+    drawn = np.stack(
+        [np.stack([rng.multinomial(int(n[t, s]), cells[t, s] / n[t, s], size=draws) for s in (0, 1)], 1) for t in range(len(outcomes))], 1
+    )
     observed = _accuracies(cells, unparsed, floor)  # [T, 2]
     resampled = _accuracies(drawn.astype(float), unparsed, floor)  # [B, T, 2]
 

@@ -23,12 +23,18 @@ def paired_records(a: pl.DataFrame, b: pl.DataFrame) -> Iterable[Record]:
     """Records of two models' responses: per level and over all anchor tasks, OOD paired and ID unpaired; b minus a throughout."""
     rows = [_anchors(frame) for frame in (a, b)]
     ood = [frame.filter(pl.col("split") == "ood") for frame in rows]
-    joined = ood[0].join(ood[1], on=("task", "seed", "index", "example"), suffix="_b").filter((pl.col("failed") == "") & (pl.col("failed_b") == ""))
+    joined = (
+        ood[0]
+        .join(ood[1], on=("task", "seed", "index", "example"), suffix="_b")
+        .filter((pl.col("failed") == "") & (pl.col("failed_b") == ""))
+    )
     levels = sorted(joined["level"].unique())
     for level in [*levels, None]:
         part = joined if level is None else joined.filter(pl.col("level") == level)
         yield from _paired(part, level)
-        yield from _unpaired([frame.filter((pl.col("split") == "id") & (True if level is None else pl.col("level") == level)) for frame in rows], level)
+        yield from _unpaired(
+            [frame.filter((pl.col("split") == "id") & (True if level is None else pl.col("level") == level)) for frame in rows], level
+        )
 
 
 def _anchors(frame: pl.DataFrame) -> pl.DataFrame:
@@ -42,13 +48,33 @@ def _paired(part: pl.DataFrame, level: int | None) -> Iterable[Record]:
     common = {"source": SOURCE, "split": "ood", "level": level, "n": len(part)}
     for arm, column in (("a", "correct"), ("b", "correct_b")):
         mean = _mean_of_tasks(part, column)
-        yield Record(metric="accuracy", arm=arm, value=mean.value, low=mean.low, high=mean.high, unit="fraction", provenance="mean of the tasks; MOVER", **common)
+        yield Record(
+            metric="accuracy",
+            arm=arm,
+            value=mean.value,
+            low=mean.low,
+            high=mean.high,
+            unit="fraction",
+            provenance="mean of the tasks; MOVER",
+            **common,
+        )
     differences = second.astype(float) - first.astype(float)
     interval = bootstrap_t(differences, Seed("compare", "ood", -1 if level is None else level).rng(), strata=part["task"].to_list())
     yield Record(metric="difference", value=interval.value, low=interval.low, high=interval.high, unit="fraction", provenance="b minus a, paired by question; studentised bootstrap inside tasks", **common)  # fmt: skip
-    for name, which in (("both_right", first & second), ("only_a", first & ~second), ("only_b", ~first & second), ("both_wrong", ~first & ~second)):
+    for name, which in (
+        ("both_right", first & second),
+        ("only_a", first & ~second),
+        ("only_b", ~first & second),
+        ("both_wrong", ~first & ~second),
+    ):
         yield Record(metric=name, value=int(np.sum(which)), unit="count", **common)
-    yield Record(metric="mcnemar_p", value=mcnemar(int(np.sum(first & ~second)), int(np.sum(~first & second))), unit="p", provenance="exact", **common)
+    yield Record(
+        metric="mcnemar_p",
+        value=mcnemar(int(np.sum(first & ~second)), int(np.sum(~first & second))),
+        unit="p",
+        provenance="exact",
+        **common,
+    )
 
 
 def _unpaired(parts: Sequence[pl.DataFrame], level: int | None) -> Iterable[Record]:

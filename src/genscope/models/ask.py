@@ -79,7 +79,15 @@ class Asker:
         held = None if self.fresh else self.store.get(key)
         return [reply_from_plain(reply) for reply in held] if held is not None and len(held) == len(job.requests) else None
 
-    def _run(self, jobs: Sequence[Any], answers: list[Any], done: Callable[[int, Any], None], compute: Callable[..., None], label: str, rows: list[int]) -> None:
+    def _run(
+        self,
+        jobs: Sequence[Any],
+        answers: list[Any],
+        done: Callable[[int, Any], None],
+        compute: Callable[..., None],
+        label: str,
+        rows: list[int],
+    ) -> None:
         missing = [place for place, answer in enumerate(answers) if answer is None]
         if not missing:
             return

@@ -68,7 +68,9 @@ def _resolve(spec: str) -> tuple[Callable[..., Any], Path | None]:
     try:
         loaded = importlib.import_module(module)
     except ImportError as error:
-        raise ModelError(f"py:{spec}: cannot import {module!r} ({error}). It is looked for in the current folder and among installed packages") from error
+        raise ModelError(
+            f"py:{spec}: cannot import {module!r} ({error}). It is looked for in the current folder and among installed packages"
+        ) from error
     function = getattr(loaded, attribute, None)
     if not callable(function):
         known = ", ".join(name for name, value in vars(loaded).items() if callable(value) and not name.startswith("_")) or "none"

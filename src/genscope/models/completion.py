@@ -24,7 +24,9 @@ def read_completion(body: str, dropped: tuple[str, ...] = ()) -> Reply:
     message = _get(choice, "message")
     if not isinstance(message, dict):
         said = _get(_get(held, "error"), "message")
-        return Reply(text="", finish="failed", error=f"the server sent no choice{': ' + shorten(str(said), 200) if said else ''}", dropped=dropped)
+        return Reply(
+            text="", finish="failed", error=f"the server sent no choice{': ' + shorten(str(said), 200) if said else ''}", dropped=dropped
+        )
     raw = _text(message.get("content"))
     refusal = _text(message.get("refusal"))
     thinking, answer = split_thinking(clean(raw))

@@ -18,8 +18,8 @@ from genscope.core.errors import EndpointError, MissingError, UsageError, missin
 from genscope.core.reply import GenerateJob, Message, OnReplies, Reply, Request, Sampling
 from genscope.core.text import shorten, without_keys
 from genscope.models.completion import read_completion
-from genscope.models.turns import merged_system, with_system
 from genscope.models.model import Description, Model
+from genscope.models.turns import merged_system, with_system
 
 ENDPOINT_VERSION = 1
 FATAL = {301, 302, 303, 307, 308, 401, 402, 403, 404, 405}
@@ -95,7 +95,9 @@ class Endpoint(Model):
             return key
         if self.base_url and _is_loopback(self.base_url):
             return "none"
-        raise MissingError(f"{self.name} needs a key, and the environment variable {self.key_env} is empty. Set it, or name another one with --key-env")
+        raise MissingError(
+            f"{self.name} needs a key, and the environment variable {self.key_env} is empty. Set it, or name another one with --key-env"
+        )
 
 
 class _Run:
@@ -162,8 +164,16 @@ class _Run:
             raise missing_extra(f"{self.endpoint.name} is asked through the openai SDK", "llm") from error
         from genscope.models.transport import capped_transport
 
-        http = httpx2.AsyncClient(transport=capped_transport(self.endpoint.timeout), follow_redirects=False, timeout=self.endpoint.timeout, trust_env=True)
-        return AsyncOpenAI(api_key=self.key, base_url=self.endpoint.base_url, max_retries=self.endpoint.retries, timeout=self.endpoint.timeout, http_client=http)
+        http = httpx2.AsyncClient(
+            transport=capped_transport(self.endpoint.timeout), follow_redirects=False, timeout=self.endpoint.timeout, trust_env=True
+        )
+        return AsyncOpenAI(
+            api_key=self.key,
+            base_url=self.endpoint.base_url,
+            max_retries=self.endpoint.retries,
+            timeout=self.endpoint.timeout,
+            http_client=http,
+        )
 
     async def _reply(self, client: Any, request: Request, job: GenerateJob) -> Reply:
         import openai
@@ -177,7 +187,9 @@ class _Run:
                     continue
                 words = self._words(str(error.message))
                 if error.status_code in FATAL:
-                    raise EndpointError(f"{self.endpoint.name}: the server answered {error.status_code}: {words}. {_advice(error.status_code, self.endpoint)}") from None
+                    raise EndpointError(
+                        f"{self.endpoint.name}: the server answered {error.status_code}: {words}. {_advice(error.status_code, self.endpoint)}"
+                    ) from None
                 return _failed(f"HTTP {error.status_code}: {words}", self.dropped)
             except openai.APITimeoutError:
                 return _failed(f"no answer within {self.endpoint.timeout:g} s, {self.endpoint.retries + 1} times", self.dropped)
@@ -195,7 +207,11 @@ class _Run:
             last = messages[-1]
             messages = [*messages[:-1], Message(last.role, f'{last.content}\nBegin your reply with: "{request.prefill}"')]
         limit = "max_completion_tokens" if self.renamed else "max_tokens"
-        asked: dict[str, Any] = {"model": self.endpoint.model, "messages": [{"role": m.role, "content": m.content} for m in messages], limit: sampling.max_tokens}
+        asked: dict[str, Any] = {
+            "model": self.endpoint.model,
+            "messages": [{"role": m.role, "content": m.content} for m in messages],
+            limit: sampling.max_tokens,
+        }
         asked["temperature"] = sampling.temperature
         if sampling.temperature > 0:
             asked |= {"top_p": sampling.top_p, "seed": sampling.seed}
@@ -248,7 +264,9 @@ def _checked(url: str | None) -> str | None:
         return None
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise UsageError(f"the address of an endpoint begins with http:// or https://, got {shorten(url, 80)!r}. Write openai:MODEL@http://HOST:PORT/v1")
+        raise UsageError(
+            f"the address of an endpoint begins with http:// or https://, got {shorten(url, 80)!r}. Write openai:MODEL@http://HOST:PORT/v1"
+        )
     return url
 
 

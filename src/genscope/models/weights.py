@@ -69,7 +69,9 @@ def _header_count(path: Path) -> int:
             header = json.loads(file.read(length))
         return sum(math.prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")
     except (ValueError, KeyError, TypeError, AttributeError, struct.error, RecursionError) as error:
-        raise ModelError(f"{path}: not a safetensors file ({error}). Save the model with save_pretrained(folder) and name that folder") from error
+        raise ModelError(
+            f"{path}: not a safetensors file ({error}). Save the model with save_pretrained(folder) and name that folder"
+        ) from error
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -93,7 +95,9 @@ def check_folder(folder: Path) -> None:
         raise ModelError(f"{folder}: no such folder. Name a folder with config.json and safetensors weights, or a hub id as hf:ORG/NAME")
     adapter = (folder / "adapter_config.json").is_file()
     if not adapter and not (folder / "config.json").is_file():
-        raise ModelError(f"{folder}: not a model, config.json is missing. A model folder has config.json, tokenizer files and *.safetensors")
+        raise ModelError(
+            f"{folder}: not a model, config.json is missing. A model folder has config.json, tokenizer files and *.safetensors"
+        )
     if not any(folder.glob("*.safetensors")):
         pickled = sorted(path.name for pattern in ("*.bin", "*.pt", "*.pth", "*.ckpt") for path in folder.glob(pattern))
         if pickled:
@@ -103,12 +107,18 @@ def check_folder(folder: Path) -> None:
                 "  from transformers import AutoModelForCausalLM, AutoTokenizer\n"
                 f"  AutoModelForCausalLM.from_pretrained({str(folder)!r}).save_pretrained('converted'); AutoTokenizer.from_pretrained({str(folder)!r}).save_pretrained('converted')"
             )
-        raise ModelError(f"{folder}: no weights, there is no *.safetensors file. Save the model with save_pretrained(folder) and name that folder")
+        raise ModelError(
+            f"{folder}: no weights, there is no *.safetensors file. Save the model with save_pretrained(folder) and name that folder"
+        )
 
 
 def has_chat_template(folder: Path) -> bool:
     """Whether the tokenizer renders chat turns."""
-    return (folder / "chat_template.jinja").is_file() or (folder / "chat_template.json").is_file() or bool(read_json(folder / "tokenizer_config.json").get("chat_template"))
+    return (
+        (folder / "chat_template.jinja").is_file()
+        or (folder / "chat_template.json").is_file()
+        or bool(read_json(folder / "tokenizer_config.json").get("chat_template"))
+    )
 
 
 def installed(names: Iterable[str]) -> dict[str, str]:

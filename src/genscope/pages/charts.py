@@ -23,10 +23,21 @@ def valley(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
     levels, split, dodge, colour = _axes(alt, rows)
     base = alt.Chart(_data(alt, rows))
-    tips = [alt.Tooltip("level:N"), alt.Tooltip("name:N", title="elements"), _percent_tip(alt, "accuracy"), _percent_tip(alt, "low"), _percent_tip(alt, "high"), _percent_tip(alt, "chance")]
-    lines = base.mark_line(strokeWidth=1.5, opacity=0.45).encode(x=levels, xOffset=dodge, y=_percent_axis(alt, "accuracy", "accuracy"), color=colour)
+    tips = [
+        alt.Tooltip("level:N"),
+        alt.Tooltip("name:N", title="elements"),
+        _percent_tip(alt, "accuracy"),
+        _percent_tip(alt, "low"),
+        _percent_tip(alt, "high"),
+        _percent_tip(alt, "chance"),
+    ]
+    lines = base.mark_line(strokeWidth=1.5, opacity=0.45).encode(
+        x=levels, xOffset=dodge, y=_percent_axis(alt, "accuracy", "accuracy"), color=colour
+    )
     bars = base.mark_rule(strokeWidth=2).encode(x=levels, xOffset=dodge, y=alt.Y("low:Q"), y2="high:Q", color=colour)
-    points = base.mark_point(filled=True, size=90, opacity=1).encode(x=levels, xOffset=dodge, y=alt.Y("accuracy:Q"), color=colour, shape=split, tooltip=tips)
+    points = base.mark_point(filled=True, size=90, opacity=1).encode(
+        x=levels, xOffset=dodge, y=alt.Y("accuracy:Q"), color=colour, shape=split, tooltip=tips
+    )
     chance = base.mark_tick(thickness=2, size=16, color=GREY).encode(x=levels, xOffset=dodge, y=alt.Y("chance:Q"), tooltip=tips)
     return _finished(alt.layer(lines, chance, bars, points), 280)
 
@@ -37,9 +48,16 @@ def gaps(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
     base = alt.Chart(_data(alt, rows))
     levels = _level_axis(alt, rows)
-    tips = [alt.Tooltip("level:N"), alt.Tooltip("gap:Q", format=".3f"), alt.Tooltip("low:Q", format=".3f"), alt.Tooltip("high:Q", format=".3f")]
+    tips = [
+        alt.Tooltip("level:N"),
+        alt.Tooltip("gap:Q", format=".3f"),
+        alt.Tooltip("low:Q", format=".3f"),
+        alt.Tooltip("high:Q", format=".3f"),
+    ]
     colour = alt.condition("datum.critical", alt.value(OOD_COLOUR), alt.value(GREY))
-    bars = base.mark_bar(size=34, cornerRadiusEnd=3).encode(x=levels, y=_points_axis(alt, "gap", "gap, in points"), color=colour, tooltip=tips)
+    bars = base.mark_bar(size=34, cornerRadiusEnd=3).encode(
+        x=levels, y=_points_axis(alt, "gap", "gap, in points"), color=colour, tooltip=tips
+    )
     rules = base.mark_rule(strokeWidth=2, opacity=0.8).encode(x=levels, y=alt.Y("low:Q"), y2="high:Q")
     return _finished(alt.layer(bars, rules), 150)
 
@@ -64,8 +82,14 @@ def differences(rows: Sequence[Mapping[str, Any]], first: str, second: str) -> d
     """Paired differences of two models with intervals, one row a level. rows: level, difference, low, high (fractions, second minus first)."""
     import altair as alt
 
-    y = alt.Y("level:N", sort=[row["level"] for row in rows], title=None, axis=alt.Axis(labelLimit=160, grid=False, ticks=False, domain=False))
-    x = alt.X("difference:Q", title=f"← {first} ahead   ·   {second} ahead →   (points)", axis=alt.Axis(labelExpr="format(100 * datum.value, '.0f')", tickCount=5))
+    y = alt.Y(
+        "level:N", sort=[row["level"] for row in rows], title=None, axis=alt.Axis(labelLimit=160, grid=False, ticks=False, domain=False)
+    )
+    x = alt.X(
+        "difference:Q",
+        title=f"← {first} ahead   ·   {second} ahead →   (points)",
+        axis=alt.Axis(labelExpr="format(100 * datum.value, '.0f')", tickCount=5),
+    )
     base = alt.Chart(_data(alt, rows))
     tips = [alt.Tooltip("level:N"), _percent_tip(alt, "difference"), _percent_tip(alt, "low"), _percent_tip(alt, "high")]
     zero = alt.Chart(alt.Data(values=[{"zero": 0}])).mark_rule(opacity=0.5).encode(x=alt.X("zero:Q"))
@@ -80,12 +104,25 @@ def accuracies(rows: Sequence[Mapping[str, Any]], series: Sequence[str]) -> dict
 
     levels = _level_axis(alt, rows)
     colours = [ID_COLOUR, OOD_COLOUR, "#5a9e6f", "#8d6cab", GREY]
-    colour = alt.Color("name:N", sort=list(series), scale=alt.Scale(domain=list(series), range=colours[: len(series)]), legend=_legend(alt) if len(series) > 1 else None)
+    colour = alt.Color(
+        "name:N",
+        sort=list(series),
+        scale=alt.Scale(domain=list(series), range=colours[: len(series)]),
+        legend=_legend(alt) if len(series) > 1 else None,
+    )
     dodge = alt.XOffset("name:N", sort=list(series))
     base = alt.Chart(_data(alt, rows))
-    tips = [alt.Tooltip("level:N"), alt.Tooltip("name:N"), _percent_tip(alt, "accuracy"), _percent_tip(alt, "low"), _percent_tip(alt, "high")]
+    tips = [
+        alt.Tooltip("level:N"),
+        alt.Tooltip("name:N"),
+        _percent_tip(alt, "accuracy"),
+        _percent_tip(alt, "low"),
+        _percent_tip(alt, "high"),
+    ]
     rules = base.mark_rule(strokeWidth=2).encode(x=levels, xOffset=dodge, y=alt.Y("low:Q"), y2="high:Q", color=colour)
-    points = base.mark_point(filled=True, size=90, opacity=1).encode(x=levels, xOffset=dodge, y=_percent_axis(alt, "accuracy", "accuracy"), color=colour, tooltip=tips)
+    points = base.mark_point(filled=True, size=90, opacity=1).encode(
+        x=levels, xOffset=dodge, y=_percent_axis(alt, "accuracy", "accuracy"), color=colour, tooltip=tips
+    )
     chance = base.mark_tick(thickness=2, size=16, color=GREY).encode(x=levels, xOffset=dodge, y=alt.Y("chance:Q"), tooltip=tips)
     return _finished(alt.layer(chance, rules, points), 260)
 
@@ -126,7 +163,9 @@ def _data(alt: Any, rows: Sequence[Mapping[str, Any]]) -> alt.Data:
 
 
 def _finished(chart: Any, height: int) -> dict[str, Any]:
-    spec = chart.properties(width="container", height=height, background="transparent").configure_view(strokeWidth=0).to_dict(validate=False)
+    spec = (
+        chart.properties(width="container", height=height, background="transparent").configure_view(strokeWidth=0).to_dict(validate=False)
+    )
     spec.pop("usermeta", None)
     spec["autosize"] = {"type": "fit-x", "contains": "padding"}
     return spec

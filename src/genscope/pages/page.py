@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from functools import cache
+from importlib.metadata import version
 from importlib.resources import files
 from typing import Any
 
@@ -27,7 +28,11 @@ def render_page(title: str, kind: str, blocks: Sequence[Block], *, badges: Seque
     library = chart_library() if script and charts else ""
     specs = {f"chart-{number}": chart.spec for number, chart in enumerate(charts)}
     names = {id(chart): f"chart-{number}" for number, chart in enumerate(charts)}
-    policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; " + "script-src " + " ".join(_hash(one) for one in (library, code) if one)
+    policy = (
+        "default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
+        + "script-src "
+        + " ".join(_hash(one) for one in (library, code) if one)
+    )
     template = _environment().get_template("page.html.j2")
     return template.render(
         title=clean(title, 200), kind=kind, blocks=[_shown(block) for block in blocks], badges=list(badges), chart_name=lambda chart: names[id(chart)], policy=policy, style=_asset("page.css"),
@@ -62,10 +67,10 @@ def chart_library() -> str:
     """Vega, Vega-Lite and Vega-Embed in one script (0.9 MB); bundling takes a second, so the bundle is kept in the user's cache."""
     import vl_convert
 
-    path = home() / "assets" / f"charts-{vl_convert.__version__}.js"
+    path = home() / "assets" / f"charts-{version('vl-convert-python')}.js"
     if path.is_file():
         return path.read_text("utf-8")
-    bundle = vl_convert.javascript_bundle().replace("</script", "<\\/script")
+    bundle = vl_convert.javascript_bundle(None).replace("</script", "<\\/script")
     write_whole(path, bundle.encode())
     return bundle
 
@@ -105,9 +110,16 @@ def _environment() -> Any:
     import jinja2
 
     environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(_asset), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined, keep_trailing_newline=True
+        loader=jinja2.FunctionLoader(_asset),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
     )
-    environment.filters.update(cell=lambda value, kind: cell_text(kind, value), interval=lambda value, kind: interval_text(kind, value), number=_number)
+    environment.filters.update(
+        cell=lambda value, kind: cell_text(kind, value), interval=lambda value, kind: interval_text(kind, value), number=_number
+    )
     environment.tests["kind"] = lambda block, name: type(block).__name__ == name
     return environment
 

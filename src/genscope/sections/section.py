@@ -46,7 +46,11 @@ class Cost:
     tokens_out: int
 
     def __add__(self, other: Cost) -> Cost:
-        return Cost(requests=self.requests + other.requests, tokens_in=self.tokens_in + other.tokens_in, tokens_out=self.tokens_out + other.tokens_out)
+        return Cost(
+            requests=self.requests + other.requests,
+            tokens_in=self.tokens_in + other.tokens_in,
+            tokens_out=self.tokens_out + other.tokens_out,
+        )
 
     def times(self, count: int) -> Cost:
         """The cost of `count` such things."""

@@ -40,11 +40,15 @@ ORDERING = Claim(
     kind="phenomenon",
     sentence="Accuracy above chance falls with the complexity of the task, and is at least 10 points higher on O(N) than on O(2^N) tasks.",
     clauses=(
-        Clause(metric="skill", relation="rank", margin=0.0, contrast=("level", "falls", ""), test="spearman_permutation", cluster=("task",)),
+        Clause(
+            metric="skill", relation="rank", margin=0.0, contrast=("level", "falls", ""), test="spearman_permutation", cluster=("task",)
+        ),
         Clause(metric="skill", relation=">", margin=0.10, contrast=("level", 0, 4), test="bootstrap_t", strata=("task",)),
     ),
     minimum_n=5 * 3 * 2 * 16,
-    preconditions=(Precondition(metric="levels", relation=">=", value=5, reduce="count", sentence="every level has at least 3 tasks with replies"),),
+    preconditions=(
+        Precondition(metric="levels", relation=">=", value=5, reduce="count", sentence="every level has at least 3 tasks with replies"),
+    ),
 )
 
 CLAIMS = (ID_PRIOR, ORDERING)
@@ -54,7 +58,11 @@ def judge_profile(responses: pl.DataFrame) -> list[dict[str, Any]]:
     """Verdicts on SCY-4 and SCY-5 with their placebos', in the form of the board; a claim without rows is left out."""
     seed = Seed("study", NAME)
     frames = {
-        ID_PRIOR.id: (_prior_frame(responses), _prior_placebo(responses, seed), "uniform random lists (0..9999, 2 to 64 entries) through the same extraction"),
+        ID_PRIOR.id: (
+            _prior_frame(responses),
+            _prior_placebo(responses, seed),
+            "uniform random lists (0..9999, 2 to 64 entries) through the same extraction",
+        ),
         ORDERING.id: (_skill_frame(responses), _permuted(_skill_frame(responses), seed), "level labels permuted over tasks"),
     }
     present = [claim for claim in CLAIMS if len(frames[claim.id][0])]
@@ -91,7 +99,8 @@ def _prior_placebo(responses: pl.DataFrame, seed: Seed) -> pl.DataFrame:
     texts: dict[tuple[Any, ...], list[str]] = {}
     for key, part in probes.group_by("task", "seed", maintain_order=True):
         texts[key] = [
-            "\n".join(str(rng.integers(0, 10_000, rng.integers(2, 65)).tolist()) for _ in range(max(1, reply.count("[")))) for reply in part["reply"]
+            "\n".join(str(rng.integers(0, 10_000, rng.integers(2, 65)).tolist()) for _ in range(max(1, reply.count("["))))
+            for reply in part["reply"]
         ]
     return _elements_frame(texts)
 
@@ -109,7 +118,9 @@ def _elements_frame(texts: Mapping[tuple[Any, ...], Sequence[str]]) -> pl.DataFr
         lengths = np.array([sum(shape) if isinstance(shape, tuple) else shape for shape in found.shapes], float)
         clusters = [f"{task}/{run}/{place}" for place in found.shape_completion.tolist()]
         frames.append(pl.DataFrame({"metric": "length", "value": lengths, "completion": clusters, "task": task}, schema=schema))
-        frames.append(pl.DataFrame({"metric": ["prompts"], "value": [float(len(found.elements))], "completion": [""], "task": [task]}, schema=schema))
+        frames.append(
+            pl.DataFrame({"metric": ["prompts"], "value": [float(len(found.elements))], "completion": [""], "task": [task]}, schema=schema)
+        )
     return pl.concat(frames) if frames else pl.DataFrame(schema=schema)
 
 
@@ -118,7 +129,15 @@ def _elements_frame(texts: Mapping[tuple[Any, ...], Sequence[str]]) -> pl.DataFr
 
 def _skill_frame(responses: pl.DataFrame) -> pl.DataFrame:
     rows = responses.filter((pl.col("kind") == "answer") & (pl.col("failed") == "") & pl.col("level").is_not_null())
-    skill = rows.select(pl.lit("skill").alias("metric"), (pl.col("correct").cast(pl.Float64) - pl.col("chance")).alias("value"), "task", "level", "split", "seed", "example")
+    skill = rows.select(
+        pl.lit("skill").alias("metric"),
+        (pl.col("correct").cast(pl.Float64) - pl.col("chance")).alias("value"),
+        "task",
+        "level",
+        "split",
+        "seed",
+        "example",
+    )
     return _with_levels(skill)
 
 
@@ -133,6 +152,11 @@ def _permuted(skill: pl.DataFrame, seed: Seed) -> pl.DataFrame:
 
 
 def _with_levels(skill: pl.DataFrame) -> pl.DataFrame:
-    full = skill.group_by("level", maintain_order=True).agg(pl.col("task").n_unique().alias("tasks")).filter(pl.col("tasks") >= 3).sort("level")
+    full = (
+        skill.group_by("level", maintain_order=True)
+        .agg(pl.col("task").n_unique().alias("tasks"))
+        .filter(pl.col("tasks") >= 3)
+        .sort("level")
+    )
     marks = full.select(pl.lit("levels").alias("metric"), pl.col("tasks").cast(pl.Float64).alias("value"), "level")
     return pl.concat([skill, marks], how="diagonal")

@@ -104,7 +104,9 @@ class QuestionsTask(Task):
         if self.scorer == "number":
             return math.isclose(value, float(target), rel_tol=1e-6, abs_tol=1e-9)
         if self.scorer == "list":
-            return len(value) == len(target) and all(math.isclose(a, b, rel_tol=1e-6, abs_tol=1e-9) for a, b in zip(value, target, strict=True))
+            return len(value) == len(target) and all(
+                math.isclose(a, b, rel_tol=1e-6, abs_tol=1e-9) for a, b in zip(value, target, strict=True)
+            )
         if self.scorer == "choice":
             return value == target
         return value == _normal(str(target))
@@ -120,7 +122,9 @@ def load(path: Path, named: Mapping[str, str]) -> QuestionFile:
     columns = _columns(path, header, named)
     usable = [row for row in rows if _filled(row.get(columns["input"])) and _filled(row.get(columns["target"]))]
     if not usable:
-        raise DataError(f"{path}: no row has both a question ({columns['input']}) and an answer ({columns['target']}). Name the columns with --input and --target")
+        raise DataError(
+            f"{path}: no row has both a question ({columns['input']}) and an answer ({columns['target']}). Name the columns with --input and --target"
+        )
     scorer = _scorer(named.get("scorer"), usable, columns)
     task = QuestionsTask(path.stem, scorer)
     examples, seen, ids = [], {}, columns.get("id")
@@ -131,15 +135,35 @@ def load(path: Path, named: Mapping[str, str]) -> QuestionFile:
         level = str(row.get(columns["level"], "")) if "level" in columns else None
         label = str(row.get(ids)) if ids else str(number)
         if label in seen and ids:
-            raise DataError(f"{path}: the id {shorten(label, 60)!r} stands in more than one row; ids must be different. Name another column with --id")
+            raise DataError(
+                f"{path}: the id {shorten(label, 60)!r} stands in more than one row; ids must be different. Name another column with --id"
+            )
         seen[label] = True
-        examples.append(_example(task, row, columns, split, None if level is None else order[level], places.get(split, 0), {"id": label, **({"level": level} if level is not None else {})}))
+        examples.append(
+            _example(
+                task,
+                row,
+                columns,
+                split,
+                None if level is None else order[level],
+                places.get(split, 0),
+                {"id": label, **({"level": level} if level is not None else {})},
+            )
+        )
         places[split] = places.get(split, 0) + 1
     shown = {**columns, "scorer": scorer}
     return QuestionFile(task=task, examples=tuple(examples), columns=shown, skipped=len(rows) - len(usable))
 
 
-def _example(task: QuestionsTask, row: Mapping[str, Any], columns: Mapping[str, str], split: str, level: int | None, index: int, factors: dict[str, Any]) -> Example:
+def _example(
+    task: QuestionsTask,
+    row: Mapping[str, Any],
+    columns: Mapping[str, str],
+    split: str,
+    level: int | None,
+    index: int,
+    factors: dict[str, Any],
+) -> Example:
     question = clean(str(row[columns["input"]]), LONGEST)
     asked: dict[str, Any] = {"question": question}
     target: Any = row[columns["target"]]
@@ -148,7 +172,9 @@ def _example(task: QuestionsTask, row: Mapping[str, Any], columns: Mapping[str, 
     if task.scorer == "choice":
         target = _option(str(target), asked.get("choices", ()), last=False)
         if target is None:
-            raise DataError(f"the answer {shorten(str(row[columns['target']]), 60)!r} is none of its options. Give a letter, a place (0, 1, ...) or the option's text")
+            raise DataError(
+                f"the answer {shorten(str(row[columns['target']]), 60)!r} is none of its options. Give a letter, a place (0, 1, ...) or the option's text"
+            )
     elif task.scorer == "number":
         target = float(str(target).replace(",", ""))
     elif task.scorer == "list":
@@ -168,7 +194,9 @@ def _rows(path: Path) -> list[dict[str, Any]]:
     kind = path.suffix.lower()
     try:
         if kind in (".csv", ".tsv"):
-            return pl.read_csv(path, infer_schema=False, separator="\t" if kind == ".tsv" else ",", encoding="utf8-lossy", truncate_ragged_lines=True).to_dicts()
+            return pl.read_csv(
+                path, infer_schema=False, separator="\t" if kind == ".tsv" else ",", encoding="utf8-lossy", truncate_ragged_lines=True
+            ).to_dicts()
         if kind == ".parquet":
             return pl.read_parquet(path).to_dicts()
         if kind in (".jsonl", ".ndjson", ".json"):
@@ -207,7 +235,9 @@ def _columns(path: Path, header: Sequence[str], named: Mapping[str, str]) -> dic
                 columns[role] = found
     for role in ("input", "target"):
         if role not in columns:
-            raise DataError(f"{path}: cannot tell which column is the {'question' if role == 'input' else 'right answer'}. Name it with --{role}; columns: {', '.join(header) or 'none'}")
+            raise DataError(
+                f"{path}: cannot tell which column is the {'question' if role == 'input' else 'right answer'}. Name it with --{role}; columns: {', '.join(header) or 'none'}"
+            )
     return columns
 
 
@@ -222,7 +252,9 @@ def _scorer(named: str | None, rows: Sequence[Mapping[str, Any]], columns: Mappi
         return "choice"
     if all(_is_number(target) for target in targets):
         return "number"
-    if all(isinstance(target, list) or str(target).strip().startswith("[") for target in targets) and all(_is_list(target) for target in targets):
+    if all(isinstance(target, list) or str(target).strip().startswith("[") for target in targets) and all(
+        _is_list(target) for target in targets
+    ):
         return "list"
     return "exact"
 
@@ -231,7 +263,9 @@ def _check_targets(scorer: str, rows: Sequence[Mapping[str, Any]], columns: Mapp
     fits = {"number": _is_number, "list": _is_list}.get(scorer)
     bad = next((row[columns["target"]] for row in rows if fits and not fits(row[columns["target"]])), None)
     if bad is not None:
-        raise DataError(f"scorer {scorer}: the answer {shorten(str(bad), 60)!r} is not a {scorer}. Choose --scorer exact, or mend the column {columns['target']}")
+        raise DataError(
+            f"scorer {scorer}: the answer {shorten(str(bad), 60)!r} is not a {scorer}. Choose --scorer exact, or mend the column {columns['target']}"
+        )
     if scorer == "choice" and "choices" not in columns:
         raise DataError("scorer choice needs a column of options named choices or options (a JSON list a row)")
 

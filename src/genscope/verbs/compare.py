@@ -20,12 +20,11 @@ from genscope.measures.paired_accuracy import paired_records
 from genscope.models import names
 from genscope.models.ask import Asker
 from genscope.models.budget import Budget, Meter, Price
-from genscope.models.model import Model
+from genscope.sections.choose import parse_with
 from genscope.sections.profile import scylla_ask
 from genscope.sections.profile.modes import resolve_mode
 from genscope.sections.profile.scylla import ScyllaSection
 from genscope.sections.profile.scylla_plan import DEMONSTRATIONS, ScyllaConfig, configure
-from genscope.sections.choose import parse_with
 from genscope.sections.section import ProfilePlan, Scale
 from genscope.verbs import result_folder
 from genscope.verbs.profile import DEFAULT_OUT, DryRun, confirmation
@@ -81,7 +80,13 @@ def compare(
     if dry_run:
         total = costs[0] + costs[1]
         money = rate.of(total.tokens_in, total.tokens_out) if rate else None
-        return DryRun(model=f"{models[0].name} and {models[1].name}", sections=("scylla",), cost=total, money=money, prompt=section.preview(models[0], plan))
+        return DryRun(
+            model=f"{models[0].name} and {models[1].name}",
+            sections=("scylla",),
+            cost=total,
+            money=money,
+            prompt=section.preview(models[0], plan),
+        )
     began = time.time()
     meter = Meter(Budget.parse(budget) if budget else None, rate)
     shown, store = progress or Progress(), Store.open()
@@ -89,8 +94,20 @@ def compare(
     modes = {resolve_mode(config.mode, model) for model in models}
     used = config.mode if config.mode != "auto" else ("cot" if modes == {"cot"} else "direct")
     rows, notes = _ask_both(askers, config, used)
-    facts = {"mode": used, "universe": config.universe, "n": config.n, "seeds": list(config.seeds), "scale": scale, "paired": "OOD questions only"}
-    run = {"began": began, "wall_seconds": round(time.time() - began, 3), "blocks_computed": sum(asker.computed for asker in askers), "tokens": meter.plain()}
+    facts = {
+        "mode": used,
+        "universe": config.universe,
+        "n": config.n,
+        "seeds": list(config.seeds),
+        "scale": scale,
+        "paired": "OOD questions only",
+    }
+    run = {
+        "began": began,
+        "wall_seconds": round(time.time() - began, 3),
+        "blocks_computed": sum(asker.computed for asker in askers),
+        "tokens": meter.plain(),
+    }
     folder = Path(out).expanduser() if out else DEFAULT_OUT / f"compare-{digest([m.name for m in models] + [asdict(config)], size=4)}"
     about = [{**asdict(model.describe()), "identity": digest(model.identity())} for model in models]
     return _finish(folder, about, [responses_frame(part) for part in rows], facts, notes, run)
@@ -121,7 +138,9 @@ def _ask_both(askers: Sequence[Asker], config: ScyllaConfig, mode: str) -> tuple
 def _joint(place: tuple[str, int], sources: Sequence[Any], config: ScyllaConfig, block: int) -> list[scylla_ask.TaskSet]:
     """Each model's own ID questions, and for both the same OOD questions: half with lengths after one model's ID lists, half after the other's."""
     elements = [frozenset(source.elements.tolist()) for source in sources]
-    sets = [scylla_ask.task_set(*place, source, config, block, exclude=other) for source, other in zip(sources, reversed(elements), strict=True)]
+    sets = [
+        scylla_ask.task_set(*place, source, config, block, exclude=other) for source, other in zip(sources, reversed(elements), strict=True)
+    ]
     mixed = [sets[index % 2].ood[index] for index in range(len(sets[0].ood))]
     joint = [replace(example, index=DEMONSTRATIONS + index) for index, example in enumerate(mixed)]
     return [replace(one, ood=joint, demonstrations={**one.demonstrations, "ood": sets[0].demonstrations["ood"]}) for one in sets]
@@ -140,12 +159,23 @@ def _compare_folders(a: Path, b: Path, out: str | Path | None) -> Result:
             "Ask both models the same questions with: genscope compare MODEL_A MODEL_B"
         )
     about = [dict(result.about["model"]) for result in results]
-    facts = {"folders": f"{a.name}, {b.name}", "paired": "OOD questions only", "mode": ", ".join(sorted({mode for r in results for mode in _ood(r.responses)["mode"]}))}
+    facts = {
+        "folders": f"{a.name}, {b.name}",
+        "paired": "OOD questions only",
+        "mode": ", ".join(sorted({mode for r in results for mode in _ood(r.responses)["mode"]})),
+    }
     folder = Path(out).expanduser() if out else DEFAULT_OUT / f"compare-{digest([str(a), str(b)], size=4)}"
     return _finish(folder, about, [result.responses for result in results], facts, [], {"began": time.time()})
 
 
-def _finish(folder: Path, models: list[dict[str, Any]], frames: Sequence[pl.DataFrame], facts: Mapping[str, Any], notes: Sequence[str], run: Mapping[str, Any]) -> Result:
+def _finish(
+    folder: Path,
+    models: list[dict[str, Any]],
+    frames: Sequence[pl.DataFrame],
+    facts: Mapping[str, Any],
+    notes: Sequence[str],
+    run: Mapping[str, Any],
+) -> Result:
     from genscope import __version__
     from genscope.verbs.result_page import views
 

@@ -23,11 +23,26 @@ def views(result: Result) -> Mapping[str, View]:
     blocks: list[Block] = [Facts({"A": names[0], "B": names[1], **{name: str(value) for name, value in about["facts"].items()}})]
     if about["notes"]:
         blocks.append(Note(about["notes"]))
-    rows = [{"level": "all levels" if level is None else _label(level), **_ends(at["difference", "", "ood", level])} for level in [*levels, None] if ("difference", "", "ood", level) in at]
+    rows = [
+        {"level": "all levels" if level is None else _label(level), **_ends(at["difference", "", "ood", level])}
+        for level in [*levels, None]
+        if ("difference", "", "ood", level) in at
+    ]
     drawn = [row for row in rows if row["low"] is not None]
-    blocks.append(Heading("The same new questions", "Both models answer the same questions, made of numbers that neither wrote itself; differences are paired by question."))
+    blocks.append(
+        Heading(
+            "The same new questions",
+            "Both models answer the same questions, made of numbers that neither wrote itself; differences are paired by question.",
+        )
+    )
     if drawn:
-        blocks.append(Chart(charts.differences(drawn, "A", "B"), "Difference in accuracy, B minus A.", "Bars are 95 % intervals; left of the line A is ahead, right of it B."))
+        blocks.append(
+            Chart(
+                charts.differences(drawn, "A", "B"),
+                "Difference in accuracy, B minus A.",
+                "Bars are 95 % intervals; left of the line A is ahead, right of it B.",
+            )
+        )
     blocks.append(_table(at, [*levels, None]))
     blocks.append(_familiar(at, [*levels, None]))
     return {"compare": View(answer=_answer(at, names), blocks=blocks, facts={name: str(value) for name, value in about["facts"].items()})}
@@ -63,9 +78,19 @@ def _table(at: Mapping[Any, Any], levels: list[int | None]) -> Table:
 
 
 def _familiar(at: Mapping[Any, Any], levels: list[int | None]) -> Table:
-    columns = (Column("level", "level", "level"), Column("a", "A", "percent"), Column("b", "B", "percent"), Column("difference", "B − A", "points"))
+    columns = (
+        Column("level", "level", "level"),
+        Column("a", "A", "percent"),
+        Column("b", "B", "percent"),
+        Column("difference", "B − A", "points"),
+    )
     rows = [
-        {"level": "all" if level is None else _label(level), "a": _cell(at["accuracy", "a", "id", level]), "b": _cell(at["accuracy", "b", "id", level]), "difference": _cell(at["difference", "", "id", level])}
+        {
+            "level": "all" if level is None else _label(level),
+            "a": _cell(at["accuracy", "a", "id", level]),
+            "b": _cell(at["accuracy", "b", "id", level]),
+            "difference": _cell(at["difference", "", "id", level]),
+        }
         for level in levels
         if ("difference", "", "id", level) in at
     ]

@@ -49,7 +49,11 @@ def doctor(prune_days: float | None = None) -> list[Table]:
     extras = []
     for extra, packages in EXTRAS.items():
         missing = [name for name in packages if _version(name) is None]
-        state = ", ".join(f"{name} {_version(name)}" for name in packages) if not missing else f'missing {", ".join(missing)}: pip install "genscope[{extra}]"'
+        state = (
+            ", ".join(f"{name} {_version(name)}" for name in packages)
+            if not missing
+            else f'missing {", ".join(missing)}: pip install "genscope[{extra}]"'
+        )
         extras.append({"extra": extra, "state": state})
     return [
         Table((Column("what", "what"), Column("found", "found")), here, "Here"),

@@ -46,7 +46,13 @@ def _tasks() -> Table:
                 "example": shorten(task.prompt(example), 64), "answer": shorten(task.answer_text(example.target), 40),
             }
         )  # fmt: skip
-    columns = (Column("name", "task"), Column("level", "level", "level"), Column("chance", "chance", "percent"), Column("example", "example"), Column("answer", "answer"))
+    columns = (
+        Column("name", "task"),
+        Column("level", "level", "level"),
+        Column("chance", "chance", "percent"),
+        Column("example", "example"),
+        Column("answer", "answer"),
+    )
     card = scylla.task("find_minimum").card
     caption = f"Tasks (Scylla). Card: {card.motivation}, {card.type}, {card.shift} shift, {card.source}, {card.locus}. Chance is that of the example."
     return Table(columns, rows, caption)
@@ -61,14 +67,30 @@ def _sections() -> Table:
     from genscope.sections.choose import section, table
 
     rows = [{"name": name, "question": section(name).question, "needs": ", ".join(sorted(section(name).needs))} for name in table()]
-    return Table((Column("name", "section"), Column("question", "question"), Column("needs", "needs a model that can")), rows, "Sections of `genscope profile`")
+    return Table(
+        (Column("name", "section"), Column("question", "question"), Column("needs", "needs a model that can")),
+        rows,
+        "Sections of `genscope profile`",
+    )
 
 
 def _studies() -> Table:
     from genscope.studies import scylla
 
-    rows = [{"study": scylla.NAME, "claim": claim.id, "sentence": claim.sentence, "published": ", ".join(_published(claim.id)) or "not yet"} for claim in scylla.CLAIMS]
-    return Table((Column("study", "study"), Column("claim", "claim"), Column("sentence", "claim in words"), Column("published", "published verdicts")), rows, "Claims judged by a profile")
+    rows = [
+        {"study": scylla.NAME, "claim": claim.id, "sentence": claim.sentence, "published": ", ".join(_published(claim.id)) or "not yet"}
+        for claim in scylla.CLAIMS
+    ]
+    return Table(
+        (
+            Column("study", "study"),
+            Column("claim", "claim"),
+            Column("sentence", "claim in words"),
+            Column("published", "published verdicts"),
+        ),
+        rows,
+        "Claims judged by a profile",
+    )
 
 
 def _published(claim: str) -> list[str]:
@@ -89,18 +111,44 @@ def _result_files() -> list[Path]:
 def _models() -> Table:
     from genscope.models.names import EXAMPLES, OPTIONS
 
-    rows = [{"kind": kind, "write": example, "what": what, "options": ", ".join(OPTIONS[kind]) or "–"} for kind, (example, what) in EXAMPLES.items()]
-    return Table((Column("kind", "kind"), Column("write", "write"), Column("what", "what it is"), Column("options", "options after ?")), rows, "Models")
+    rows = [
+        {"kind": kind, "write": example, "what": what, "options": ", ".join(OPTIONS[kind]) or "–"}
+        for kind, (example, what) in EXAMPLES.items()
+    ]
+    return Table(
+        (Column("kind", "kind"), Column("write", "write"), Column("what", "what it is"), Column("options", "options after ?")),
+        rows,
+        "Models",
+    )
 
 
 def _data() -> Table:
     root = os.environ.get("GENSCOPE_DATA", "")
     rows = [
-        {"name": name, "what": what, "size": size, "source": source, "here": "yes" if size == "inside the package" or (root and (Path(root) / name).is_dir()) else "no"}
+        {
+            "name": name,
+            "what": what,
+            "size": size,
+            "source": source,
+            "here": "yes" if size == "inside the package" or (root and (Path(root) / name).is_dir()) else "no",
+        }
         for name, (what, size, source) in DATA.items()
     ]
-    columns = (Column("name", "data set"), Column("what", "what it is"), Column("size", "size"), Column("source", "source"), Column("here", "here"))
+    columns = (
+        Column("name", "data set"),
+        Column("what", "what it is"),
+        Column("size", "size"),
+        Column("source", "source"),
+        Column("here", "here"),
+    )
     return Table(columns, rows, "Data sets of others are looked for in $GENSCOPE_DATA")
 
 
-_LISTS: dict[str, Callable[[], Table]] = {"tasks": _tasks, "measures": _measures, "sections": _sections, "studies": _studies, "models": _models, "data": _data}
+_LISTS: dict[str, Callable[[], Table]] = {
+    "tasks": _tasks,
+    "measures": _measures,
+    "sections": _sections,
+    "studies": _studies,
+    "models": _models,
+    "data": _data,
+}

@@ -37,7 +37,14 @@ class DryRun:
 
     def plain(self) -> dict[str, Any]:
         """As plain JSON."""
-        return {"dry_run": True, "model": self.model, "sections": list(self.sections), **asdict(self.cost), "money": self.money, "prompt": self.prompt}
+        return {
+            "dry_run": True,
+            "model": self.model,
+            "sections": list(self.sections),
+            **asdict(self.cost),
+            "money": self.money,
+            "prompt": self.prompt,
+        }
 
 
 def profile(
@@ -89,7 +96,13 @@ def profile(
     cost = estimate(sections, subject, plan)
     if dry_run:
         money = rate.of(cost.tokens_in, cost.tokens_out) if rate else None
-        return DryRun(model=subject.name, sections=tuple(one.name for one in sections), cost=cost, money=money, prompt=sections[0].preview(subject, plan))
+        return DryRun(
+            model=subject.name,
+            sections=tuple(one.name for one in sections),
+            cost=cost,
+            money=money,
+            prompt=sections[0].preview(subject, plan),
+        )
     shown = progress or Progress()
     began, machine_seconds = time.time(), time.process_time()
     asker = Asker(subject, Store.open(), fresh=fresh, progress=shown, meter=meter, confirm=confirmation(subject, cost, rate, yes, confirm))
@@ -117,14 +130,18 @@ def cost_sentence(model: str, cost: Cost, rate: Price | None) -> str:
     return f"{model}: about {cost.requests:,} requests, {cost.tokens_in:,} tokens in and at most {cost.tokens_out:,} tokens out{money}"
 
 
-def confirmation(model: Model, cost: Cost, rate: Price | None, yes: bool, confirm: Callable[[str], bool] | None) -> Callable[[], None] | None:
+def confirmation(
+    model: Model, cost: Cost, rate: Price | None, yes: bool, confirm: Callable[[str], bool] | None
+) -> Callable[[], None] | None:
     """What is called before the first call that spends: asks the user once; None when nobody is to be asked."""
     if yes or confirm is None:
         return None
 
     def ask_once() -> None:
         if not confirm(cost_sentence(model.name, cost, rate)):
-            raise UsageError("stopped before the first request; nothing was spent. Use --yes to go on without being asked, --budget to set a limit")
+            raise UsageError(
+                "stopped before the first request; nothing was spent. Use --yes to go on without being asked, --budget to set a limit"
+            )
 
     return ask_once
 
@@ -150,5 +167,8 @@ def _about(model: Model, plan: ProfilePlan, outcomes: Mapping[str, Outcome]) -> 
         "genscope": __version__,
         "model": {**asdict(model.describe()), "identity": digest(model.identity())},
         "plan": _plain_plan(plan),
-        "sections": {name: {"facts": dict(o.facts), "notes": list(o.notes), "claims": [dict(claim) for claim in o.claims]} for name, o in outcomes.items()},
+        "sections": {
+            name: {"facts": dict(o.facts), "notes": list(o.notes), "claims": [dict(claim) for claim in o.claims]}
+            for name, o in outcomes.items()
+        },
     }

@@ -85,12 +85,16 @@ def read(folder: Path) -> Result:
 
     missing = [name for name in ("result.json", "records.parquet", "responses.parquet") if not (folder / name).is_file()]
     if missing:
-        raise DataError(f"{folder}: not a result folder of genscope, {', '.join(missing)} missing. Make one with: genscope profile MODEL --out {folder}")
+        raise DataError(
+            f"{folder}: not a result folder of genscope, {', '.join(missing)} missing. Make one with: genscope profile MODEL --out {folder}"
+        )
     try:
         about = json.loads((folder / "result.json").read_text("utf-8"))
         return Result(folder, about, pl.read_parquet(folder / "records.parquet"), pl.read_parquet(folder / "responses.parquet"))
     except (ValueError, pl.exceptions.PolarsError) as error:
-        raise DataError(f"{folder}: a file of this result folder is damaged ({error}). Run the profile again; it asks nothing twice") from error
+        raise DataError(
+            f"{folder}: a file of this result folder is damaged ({error}). Run the profile again; it asks nothing twice"
+        ) from error
 
 
 def machine() -> dict[str, str]:

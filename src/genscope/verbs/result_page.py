@@ -63,10 +63,20 @@ def provenance(result: Result, parts: list[View]) -> dict[str, dict[str, str]]:
     groups = {}
     for model in models:
         parameters = f"{model['parameters']:,}" if model["parameters"] else "unknown"
-        groups[f"Model {model['name']}"] = {"what": model["sentence"], "parameters": parameters, **model["facts"], "identity": model["identity"]}
+        groups[f"Model {model['name']}"] = {
+            "what": model["sentence"],
+            "parameters": parameters,
+            **model["facts"],
+            "identity": model["identity"],
+        }
     for part, name in zip(parts, views(result), strict=True):
         groups[f"Section {name}"] = dict(part.facts)
-    groups["Made with"] = {"genscope": result.about["genscope"], "questions and replies": "responses.parquet", "numbers": "records.parquet", "run": "run.json"}
+    groups["Made with"] = {
+        "genscope": result.about["genscope"],
+        "questions and replies": "responses.parquet",
+        "numbers": "records.parquet",
+        "run": "run.json",
+    }
     return groups
 
 

@@ -52,7 +52,12 @@ def bootstrap_t_difference(
 
 
 def median_interval(
-    values: Sequence[float] | np.ndarray, rng: np.random.Generator, *, clusters: Sequence[Hashable] | None = None, draws: int = DRAWS, level: float = 0.95
+    values: Sequence[float] | np.ndarray,
+    rng: np.random.Generator,
+    *,
+    clusters: Sequence[Hashable] | None = None,
+    draws: int = DRAWS,
+    level: float = 0.95,
 ) -> Interval:
     """Percentile bootstrap interval of the median over items or clusters. All alike: no ends. Meant for 20 units or more."""
     x = sample(values, 1, "a median interval")
@@ -98,7 +103,9 @@ def _mean_and_variance(sums: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray,
     return mean, factor * (residual**2).sum(-1) / total**2
 
 
-def _interval(parts: Sequence[Units], weights: Sequence[float], rng: np.random.Generator, draws: int, level: float, method: str) -> Interval:
+def _interval(
+    parts: Sequence[Units], weights: Sequence[float], rng: np.random.Generator, draws: int, level: float, method: str
+) -> Interval:
     n = sum(len(sums) for sums, _ in parts)
     value, variance = 0.0, 0.0
     means, variances = np.zeros(draws), np.zeros(draws)
@@ -112,7 +119,9 @@ def _interval(parts: Sequence[Units], weights: Sequence[float], rng: np.random.G
         return Interval(value, None, None, n, f"all {n} units alike" if n > 1 else "one unit", level)
     error = np.sqrt(variance)
     # a draw without spread says nothing about t*; it counts as an infinitely far one on its side, which can only widen the interval
-    t = np.divide(means - value, np.sqrt(variances), out=np.where(means > value, np.inf, np.where(means < value, -np.inf, 0.0)), where=variances > 0)
+    t = np.divide(
+        means - value, np.sqrt(variances), out=np.where(means > value, np.inf, np.where(means < value, -np.inf, 0.0)), where=variances > 0
+    )
     tail = (1 - probability(level)) / 2
     low_t, high_t = np.quantile(t, [tail, 1 - tail], method="inverted_cdf")
     widest = _widest(n, tail)

@@ -16,7 +16,9 @@ Alternative = Literal["less", "greater", "two-sided"]
 DRAWS = 5_000
 
 
-def paired_permutation(differences: Sequence[float] | np.ndarray, rng: np.random.Generator, alternative: Alternative = "two-sided", draws: int = DRAWS) -> float:
+def paired_permutation(
+    differences: Sequence[float] | np.ndarray, rng: np.random.Generator, alternative: Alternative = "two-sided", draws: int = DRAWS
+) -> float:
     """p of the mean difference under sign flips; exact up to 12 differences, else Monte Carlo with the +1 correction.
 
     >>> paired_permutation([1.0, 2.0, 3.0, 4.0, 5.0], np.random.default_rng(0), "greater")

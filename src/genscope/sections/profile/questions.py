@@ -76,7 +76,9 @@ class QuestionsSection(Section):
         if mode == "likelihood":
             read = self._read(plan)
             if read.task.scorer != "choice" or "score" not in model.abilities:
-                raise UsageError(f"mode likelihood ranks options: it needs the scorer choice (here: {read.task.scorer}) and a local model; {model.name} can {', '.join(sorted(model.abilities))}")
+                raise UsageError(
+                    f"mode likelihood ranks options: it needs the scorer choice (here: {read.task.scorer}) and a local model; {model.name} can {', '.join(sorted(model.abilities))}"
+                )
         return mode
 
 
@@ -107,7 +109,9 @@ def _answered(asker: Asker, read: QuestionFile, examples: Sequence[Example], mod
     ]
 
 
-def _response(read: QuestionFile, example: Example, reply: Reply, lead: str, job: GenerateJob, row: int, mode: str, model: Model) -> Response:
+def _response(
+    read: QuestionFile, example: Example, reply: Reply, lead: str, job: GenerateJob, row: int, mode: str, model: Model
+) -> Response:
     score = read.task.score(example, lead + reply.text)
     return Response(
         section="questions", kind="answer", task=read.task.name, level=example.level, split=example.split, index=example.index, example=example.id,
@@ -120,7 +124,10 @@ def _response(read: QuestionFile, example: Example, reply: Reply, lead: str, job
 
 
 def _ranked(asker: Asker, read: QuestionFile, examples: Sequence[Example]) -> list[Response]:
-    jobs = [ScoreJob(request=_request(read, example, "likelihood"), continuations=tuple(f" {option}" for option in example.input["choices"])) for example in examples]
+    jobs = [
+        ScoreJob(request=_request(read, example, "likelihood"), continuations=tuple(f" {option}" for option in example.input["choices"]))
+        for example in examples
+    ]
     rows = []
     for example, job, scores in zip(examples, jobs, asker.score(jobs, "ranking options"), strict=True):
         means = [length_normalised(logprobs) for logprobs in scores]
@@ -163,9 +170,21 @@ def _cell(part: pl.DataFrame, split: str, level: int | None) -> Iterable[Record]
     interval = _accuracy(part)
     common = {"source": SOURCE, "split": split, "level": level, "n": len(came)}
     if interval:
-        yield Record(metric="accuracy", value=interval.value, low=interval.low, high=interval.high, unit="fraction", provenance="Wilson interval", **common)
+        yield Record(
+            metric="accuracy",
+            value=interval.value,
+            low=interval.low,
+            high=interval.high,
+            unit="fraction",
+            provenance="Wilson interval",
+            **common,
+        )
         yield Record(metric="chance", value=float(came["chance"].mean()), unit="fraction", **common)  # pyright: ignore[reportArgumentType]
-    for what, count in (("unparsed", int((~came["parsed"]).sum())), ("truncated", int(came["truncated"].sum())), ("failed", len(part) - len(came))):
+    for what, count in (
+        ("unparsed", int((~came["parsed"]).sum())),
+        ("truncated", int(came["truncated"].sum())),
+        ("failed", len(part) - len(came)),
+    ):
         yield Record(metric=what, value=count, unit="count", **common)
 
 

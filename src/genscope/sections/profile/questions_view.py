@@ -33,7 +33,12 @@ def view(records: pl.DataFrame, responses: pl.DataFrame, about: Mapping[str, Any
     chart = _chart(cells, facts)
     blocks += [chart] if chart else []
     blocks.append(_table(cells, facts))
-    return View(answer=_answer(cells), blocks=blocks, samples=[Samples(_samples(responses, facts))], facts={name: str(value) for name, value in facts.items()})
+    return View(
+        answer=_answer(cells),
+        blocks=blocks,
+        samples=[Samples(_samples(responses, facts))],
+        facts={name: str(value) for name, value in facts.items()},
+    )
 
 
 def _answer(cells: Mapping[tuple[str, int | None], Mapping[str, Any]]) -> Answer:
@@ -41,7 +46,9 @@ def _answer(cells: Mapping[tuple[str, int | None], Mapping[str, Any]]) -> Answer
     if "accuracy" not in whole:
         return Answer("No question was answered.", tone="warn")
     found = whole["accuracy"]
-    text = f"It answers {_percent(found['value'])} of {found['n']:,} questions right ({100 * found['low']:.0f} to {100 * found['high']:.0f} %)"
+    text = (
+        f"It answers {_percent(found['value'])} of {found['n']:,} questions right ({100 * found['low']:.0f} to {100 * found['high']:.0f} %)"
+    )
     difference = whole.get("difference")
     if difference:
         names = json.loads(difference["factors"])
@@ -50,12 +57,18 @@ def _answer(cells: Mapping[tuple[str, int | None], Mapping[str, Any]]) -> Answer
     detail = f"Guessing would give {_percent(whole['chance']['value'])}." if whole["chance"]["value"] > 0 else ""
     lost = {what: int(whole[what]["value"]) for what in ("unparsed", "truncated", "failed") if whole[what]["value"]}
     counts = ", ".join(f"{count} {what}" for what, count in lost.items())
-    return Answer(text + ".", " ".join(part for part in (detail, f"Without an answer: {counts}." if counts else "") if part), "warn" if sum(lost.values()) > 0.1 * found["n"] else "plain")
+    return Answer(
+        text + ".",
+        " ".join(part for part in (detail, f"Without an answer: {counts}." if counts else "") if part),
+        "warn" if sum(lost.values()) > 0.1 * found["n"] else "plain",
+    )
 
 
 def _names(cells: Mapping[tuple[str, int | None], Any], facts: Mapping[str, Any]) -> list[tuple[str, int | None, str, str]]:
     """(split, level, shown split, shown level) of every cell."""
-    return [(split, level, split or "all", "all" if level is None else facts["levels"].get(str(level), str(level))) for split, level in cells]
+    return [
+        (split, level, split or "all", "all" if level is None else facts["levels"].get(str(level), str(level))) for split, level in cells
+    ]
 
 
 def _chart(cells: Mapping[tuple[str, int | None], Mapping[str, Any]], facts: Mapping[str, Any]) -> Chart | None:
@@ -69,7 +82,12 @@ def _chart(cells: Mapping[tuple[str, int | None], Mapping[str, Any]], facts: Map
     if len(rows) < 2:
         return None
     told = " ".join(f"{row['level']}, {row['name']}: {_percent(row['accuracy'])}." for row in rows)
-    return Chart(charts.accuracies(rows, list(dict.fromkeys(row["name"] for row in rows))), "Accuracy.", "Bars are 95 % intervals, grey dashes what guessing gives.", told)
+    return Chart(
+        charts.accuracies(rows, list(dict.fromkeys(row["name"] for row in rows))),
+        "Accuracy.",
+        "Bars are 95 % intervals, grey dashes what guessing gives.",
+        told,
+    )
 
 
 def _table(cells: Mapping[tuple[str, int | None], Mapping[str, Any]], facts: Mapping[str, Any]) -> Table:

@@ -53,7 +53,11 @@ class ScyllaSection(Section):
         task = scylla.task(config.tasks[0])
         item = _example_set(task, config)
         asked = scylla_ask.request(task, item.id[0], resolve_mode(config.mode, model), item.demonstrations["id"])
-        return message_text(asked.messages, asked.prefill if "prefill" in model.abilities else "") if "chat" in model.abilities else asked.plain
+        return (
+            message_text(asked.messages, asked.prefill if "prefill" in model.abilities else "")
+            if "chat" in model.abilities
+            else asked.plain
+        )
 
     def run(self, asker: Asker, plan: ProfilePlan) -> Outcome:
         config = configure(plan)
@@ -106,7 +110,12 @@ def _example_set(task: scylla.AlgorithmicTask, config: ScyllaConfig) -> scylla_a
 def _source_records(sets: list[scylla_ask.TaskSet]) -> list[Record]:
     records = []
     for item in sets:
-        common = {"source": scylla_scores.SOURCE, "seed": item.seed, "level": item.task.level, "factors": {"task": item.task.name, "kind": item.kind}}
+        common = {
+            "source": scylla_scores.SOURCE,
+            "seed": item.seed,
+            "level": item.task.level,
+            "factors": {"task": item.task.name, "kind": item.kind},
+        }
         elements = item.source.elements
         certificate = item.sampler.certificate(len(item.id))
         n = len(elements)
@@ -120,7 +129,9 @@ def _source_records(sets: list[scylla_ask.TaskSet]) -> list[Record]:
     return records
 
 
-def _facts(config: ScyllaConfig, mode: str, model: Model, sets: list[scylla_ask.TaskSet], skipped: list[scylla_ask.Skipped]) -> dict[str, Any]:
+def _facts(
+    config: ScyllaConfig, mode: str, model: Model, sets: list[scylla_ask.TaskSet], skipped: list[scylla_ask.Skipped]
+) -> dict[str, Any]:
     source = config.id_source if config.id_source in ("auto", "examples", "elements", "prior") else "file of lists"
     return {
         "mode": mode if "chat" in model.abilities or mode == "likelihood" else "few-shot",
@@ -131,7 +142,9 @@ def _facts(config: ScyllaConfig, mode: str, model: Model, sets: list[scylla_ask.
         "skipped": [{"task": one.task, "seed": one.seed, "why": one.why} for one in skipped],
         "id_source": source,
         "id_kinds": {f"{item.task.name}/{item.seed}": item.kind for item in sets},
-        "probe": {"completions": config.probe_completions, "tokens": config.probe_tokens} if source in ("auto", "examples", "elements") else None,
+        "probe": {"completions": config.probe_completions, "tokens": config.probe_tokens}
+        if source in ("auto", "examples", "elements")
+        else None,
         "grade": config.grade,
         "unparsed": config.unparsed,
         "aggregate": config.aggregate,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,7 +35,7 @@ class TaskSet:
     sampler: scylla.Sampler
     id: Sequence[Example]
     ood: Sequence[Example]
-    demonstrations: dict[str, Sequence[Example]]
+    demonstrations: Mapping[str, Sequence[Example]]
 
     def questions(self, split: str) -> Sequence[Example]:
         """The test examples of a split, whole blocks of them."""
@@ -79,7 +79,9 @@ def probe_jobs(task: scylla.AlgorithmicTask, config: ScyllaConfig, seed: int, mo
     return jobs
 
 
-def probe(asker: Asker, tasks: Sequence[scylla.AlgorithmicTask], config: ScyllaConfig) -> dict[tuple[str, int], list[tuple[GenerateJob, Reply]]]:
+def probe(
+    asker: Asker, tasks: Sequence[scylla.AlgorithmicTask], config: ScyllaConfig
+) -> dict[tuple[str, int], list[tuple[GenerateJob, Reply]]]:
     """Every (task, seed)'s replies to its probe prompt, each with the job it came from."""
     places, jobs = [], []
     for seed in config.seeds:
@@ -133,7 +135,9 @@ def sources(asker: Asker, config: ScyllaConfig) -> tuple[dict[tuple[str, int], s
     return found, rows
 
 
-def task_set(name: str, seed: int, source: scylla.IdSource, config: ScyllaConfig, block: int, exclude: frozenset[int] = frozenset()) -> TaskSet:
+def task_set(
+    name: str, seed: int, source: scylla.IdSource, config: ScyllaConfig, block: int, exclude: frozenset[int] = frozenset()
+) -> TaskSet:
     """The questions of one task and seed. Raises TaskError when the ID data does not carry them."""
     task = scylla.task(name)
     if len(source.elements) == 0:
@@ -174,7 +178,11 @@ def task_sets(found: dict[tuple[str, int], scylla.IdSource], config: ScyllaConfi
 def request(task: scylla.AlgorithmicTask, example: Example, mode: str, demonstrations: Sequence[Example]) -> Request:
     """What the model gets: chat turns for models with turns, eight solved instances and the ninth for base models."""
     asked = Message("user", scylla.solve_prompt(task, example, mode))
-    return Request(messages=(SYSTEM, asked), prefill="" if mode == "cot" else scylla.answer_opening(task), plain=scylla.few_shot(task, demonstrations, example))
+    return Request(
+        messages=(SYSTEM, asked),
+        prefill="" if mode == "cot" else scylla.answer_opening(task),
+        plain=scylla.few_shot(task, demonstrations, example),
+    )
 
 
 def ask(asker: Asker, sets: Sequence[TaskSet], config: ScyllaConfig, mode: str) -> list[Response]:
@@ -189,7 +197,11 @@ def ask(asker: Asker, sets: Sequence[TaskSet], config: ScyllaConfig, mode: str) 
         return _ask_likelihood(asker, blocks, config)
     jobs = [_answer_job(item, split, examples, config, mode, asker.model) for item, split, examples in blocks]
     answers = asker.generate(jobs, "asking the questions")
-    rows = [row for block, job, replies in zip(blocks, jobs, answers, strict=True) for row in _graded(block, job, replies, config, mode, asker.model)]
+    rows = [
+        row
+        for block, job, replies in zip(blocks, jobs, answers, strict=True)
+        for row in _graded(block, job, replies, config, mode, asker.model)
+    ]
     if mode == "cot":
         second = [_second_job(job, replies, config, asker.model) for job, replies in zip(jobs, answers, strict=True)]
         for block, job, replies in zip(blocks, second, asker.generate(second, "asking for the final answers"), strict=True):
@@ -248,7 +260,9 @@ def _ask_likelihood(asker: Asker, blocks: Sequence[Block], config: ScyllaConfig)
     places, jobs = [], []
     for item, split, examples in blocks:
         for example in examples:
-            wrong = item.task.wrong_answers(example, CHOICES - 1, root(item.seed).child(item.task.name, split, "wrong", example.index).rng())
+            wrong = item.task.wrong_answers(
+                example, CHOICES - 1, root(item.seed).child(item.task.name, split, "wrong", example.index).rng()
+            )
             style = "brackets" if "chat" in asker.model.abilities else "plain"
             texts = [item.task.answer_text(answer, style) for answer in (example.target, *wrong)]
             choices = tuple(text[1:] if text.startswith("[") else f" {text}" for text in texts)  # the request has opened the bracket

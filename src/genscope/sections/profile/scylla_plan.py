@@ -120,4 +120,3 @@ def _typed(options: Mapping[str, str]) -> dict[str, Any]:
         except ValueError as error:
             raise UsageError(f"scylla: {name} must be a whole number, got {value!r}") from error
     return typed
-

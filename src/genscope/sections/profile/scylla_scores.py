@@ -52,7 +52,9 @@ def _graded_records(rows: pl.DataFrame, config: ScyllaConfig, floor: float, cond
             part = groups.get((task, split), rows.clear())
             cells[task, split] = cell = _Cell.of(part, config, floor)
             yield from cell.records(task, split, condition)
-    outcomes = [_outcome(task, cells) for task in names if cells[task, "id"].level is not None and all(cells[task, s].counts.n for s in SPLITS)]
+    outcomes = [
+        _outcome(task, cells) for task in names if cells[task, "id"].level is not None and all(cells[task, s].counts.n for s in SPLITS)
+    ]
     if outcomes:
         scores = level_scores(
             outcomes, Seed("profile", "scylla", "bootstrap", condition), unparsed=config.unparsed, aggregate=config.aggregate,
@@ -70,7 +72,14 @@ class _Cell:
     """Counts, accuracy and chance of one task in one split."""
 
     def __init__(self, level: int | None, counts: Counts, failed: int, truncated: int, chance: float, accuracy: Interval | None) -> None:
-        self.level, self.counts, self.failed, self.truncated, self.chance, self.accuracy = level, counts, failed, truncated, chance, accuracy
+        self.level, self.counts, self.failed, self.truncated, self.chance, self.accuracy = (
+            level,
+            counts,
+            failed,
+            truncated,
+            chance,
+            accuracy,
+        )
 
     @classmethod
     def of(cls, part: pl.DataFrame, config: ScyllaConfig, floor: float) -> _Cell:
@@ -93,7 +102,9 @@ class _Cell:
                 level=self.level, factors={"task": task}, provenance=how,
             )  # fmt: skip
 
-        yield record("accuracy", self.accuracy.value if self.accuracy else None, "fraction", self.accuracy, "Wilson interval over instances")
+        yield record(
+            "accuracy", self.accuracy.value if self.accuracy else None, "fraction", self.accuracy, "Wilson interval over instances"
+        )
         yield record("chance", self.chance, "fraction")
         if self.accuracy:
             yield record("chance_corrected_accuracy", chance_corrected(self.accuracy.value, self.chance), "fraction")
@@ -110,13 +121,21 @@ def _outcome(task: str, cells: dict[tuple[str, str], _Cell]) -> TaskOutcome:
 # --- levels, and all anchors together
 
 
-def _level_records(scores: LevelScores, outcomes: Sequence[TaskOutcome], cells: dict[tuple[str, str], _Cell], condition: str) -> Iterable[Record]:
+def _level_records(
+    scores: LevelScores, outcomes: Sequence[TaskOutcome], cells: dict[tuple[str, str], _Cell], condition: str
+) -> Iterable[Record]:
     shares = scores.p_critical()
     for place, level in enumerate(scores.levels):
         tasks = [outcome.task for outcome in outcomes if outcome.level == level]
 
         def record(metric: str, value: float | None, unit: str = "fraction", interval: object = None, split: str = "", how: str = "", *, at: int = level, of: Sequence[str] = tasks) -> Record:  # fmt: skip
-            ends = (interval.low, interval.high) if isinstance(interval, Interval) else interval if isinstance(interval, tuple) else (None, None)
+            ends = (
+                (interval.low, interval.high)
+                if isinstance(interval, Interval)
+                else interval
+                if isinstance(interval, tuple)
+                else (None, None)
+            )
             n = sum(cells[task, s].counts.n for task in of for s in ((split,) if split else SPLITS))
             return Record(source=SOURCE, metric=f"level_{metric}", value=value, unit=unit, n=n, low=ends[0], high=ends[1], condition=condition, split=split, level=at, factors={"tasks": len(of)}, provenance=how)  # fmt: skip
 
@@ -140,7 +159,11 @@ def _level_records(scores: LevelScores, outcomes: Sequence[TaskOutcome], cells: 
 
 
 def _overall_records(
-    scores: LevelScores, outcomes: Sequence[TaskOutcome], cells: dict[tuple[str, str], _Cell], condition: str, shares: dict[int | None, float]
+    scores: LevelScores,
+    outcomes: Sequence[TaskOutcome],
+    cells: dict[tuple[str, str], _Cell],
+    condition: str,
+    shares: dict[int | None, float],
 ) -> Iterable[Record]:
     tasks = [outcome.task for outcome in outcomes]
     n = sum(outcome.id.n + outcome.ood.n for outcome in outcomes)
@@ -154,8 +177,12 @@ def _overall_records(
     difference = mover(_difference_terms(tasks, cells))
     yield Record(metric="overall_difference", value=difference.value, low=difference.low, high=difference.high, unit="fraction", n=n, provenance="ID minus OOD, mean of all anchor tasks; MOVER", **common)  # fmt: skip
     critical = scores.critical
-    yield Record(metric="critical_level", value=critical, unit="level", n=n, level=critical, provenance="level with the largest gap", **common)
-    yield Record(metric="p_no_gap", value=shares[None], unit="fraction", n=n, provenance="share of bootstrap draws without any gap", **common)
+    yield Record(
+        metric="critical_level", value=critical, unit="level", n=n, level=critical, provenance="level with the largest gap", **common
+    )
+    yield Record(
+        metric="p_no_gap", value=shares[None], unit="fraction", n=n, provenance="share of bootstrap draws without any gap", **common
+    )
 
 
 def _accuracy(cells: dict[tuple[str, str], _Cell], task: str, split: str) -> Interval:
@@ -189,7 +216,9 @@ def _likelihood_records(rows: pl.DataFrame, condition: str) -> Iterable[Record]:
     scored = rows.filter(pl.col("mode") == "likelihood")
     if not len(scored):
         return
-    logprobs = {split: [json.loads(text)["gold_logprobs"] for text in scored.filter(pl.col("split") == split)["factors"]] for split in SPLITS}
+    logprobs = {
+        split: [json.loads(text)["gold_logprobs"] for text in scored.filter(pl.col("split") == split)["factors"]] for split in SPLITS
+    }
     probabilities = {split: [sequence_probability(one) for one in many] for split, many in logprobs.items()}
     for split in SPLITS:
         values, n = probabilities[split], len(probabilities[split])

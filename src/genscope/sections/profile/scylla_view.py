@@ -25,7 +25,11 @@ class Numbers:
     def __init__(self, records: pl.DataFrame, condition: str = "") -> None:
         rows = records.filter(pl.col("condition") == condition).to_dicts()
         self.rows = rows
-        self._at = {(row["metric"], row["split"], row["level"]): row for row in rows if row["metric"].startswith(("level_", "overall_", "critical", "p_no"))}
+        self._at = {
+            (row["metric"], row["split"], row["level"]): row
+            for row in rows
+            if row["metric"].startswith(("level_", "overall_", "critical", "p_no"))
+        }
         self.levels = sorted({row["level"] for row in rows if row["metric"] == "level_accuracy"})
 
     def value(self, metric: str, level: int | None = None, split: str = "") -> Any:
@@ -65,15 +69,28 @@ def view(records: pl.DataFrame, responses: pl.DataFrame, about: Mapping[str, Any
     blocks += _likelihoods(records)
     if numbers.levels:
         blocks += _published(numbers, facts, model)
-    samples = [Samples(_samples(responses), lead="A seeded selection over levels, splits and verdicts; all of them are in responses.parquet.")]
-    return View(answer=answer(numbers, facts), blocks=blocks, samples=samples, facts={name: _plain(value) for name, value in facts.items() if value is not None and name != "id_kinds"})
+    samples = [
+        Samples(_samples(responses), lead="A seeded selection over levels, splits and verdicts; all of them are in responses.parquet.")
+    ]
+    return View(
+        answer=answer(numbers, facts),
+        blocks=blocks,
+        samples=samples,
+        facts={name: _plain(value) for name, value in facts.items() if value is not None and name != "id_kinds"},
+    )
 
 
 def answer(numbers: Numbers, facts: Mapping[str, Any]) -> Answer:
     """The profile in one sentence with its uncertainty."""
-    id_, ood, gap = (numbers.with_interval("overall_accuracy", split="id"), numbers.with_interval("overall_accuracy", split="ood"), numbers.with_interval("overall_difference"))
+    id_, ood, gap = (
+        numbers.with_interval("overall_accuracy", split="id"),
+        numbers.with_interval("overall_accuracy", split="ood"),
+        numbers.with_interval("overall_difference"),
+    )
     if id_ is None or ood is None or gap is None:
-        return Answer("Only tasks without a level were asked, so there is no valley to show; the table has each task's accuracy.", tone="warn")
+        return Answer(
+            "Only tasks without a level were asked, so there is no valley to show; the table has each task's accuracy.", tone="warn"
+        )
     span = f"difference {_points(gap[1])} to {_points(gap[2])} points"
     first = f"On lists it knows {_percent(id_[0])} right, on new ones {_percent(ood[0])} ({span}); "
     critical, chance = numbers.critical, numbers.value("overall_chance", split="ood")
@@ -85,7 +102,9 @@ def answer(numbers: Numbers, facts: Mapping[str, Any]) -> Answer:
     detail = [f"Guessing would give {_percent(chance)} on the new lists."] if chance is not None else []
     if critical is not None and not numbers.significant:
         low, high = numbers.with_interval("level_difference", critical)[1:]
-        detail.append(f"The largest gap is at level {critical}, where the difference lies between {_points(low)} and {_points(high)} points.")
+        detail.append(
+            f"The largest gap is at level {critical}, where the difference lies between {_points(low)} and {_points(high)} points."
+        )
     lost = _shares(numbers)
     detail += [lost] if lost else []
     return Answer(first + last, " ".join(detail), "warn" if lost else "plain")
@@ -93,7 +112,10 @@ def answer(numbers: Numbers, facts: Mapping[str, Any]) -> Answer:
 
 def _shares(numbers: Numbers) -> str:
     """A warning when many replies are no answers."""
-    counts = {what: sum(numbers.value(f"level_{what}", level, split) or 0 for level in numbers.levels for split in ("id", "ood")) for what in ("unparsed", "truncated", "failed")}
+    counts = {
+        what: sum(numbers.value(f"level_{what}", level, split) or 0 for level in numbers.levels for split in ("id", "ood"))
+        for what in ("unparsed", "truncated", "failed")
+    }
     total = sum(row["n"] for row in numbers.rows if row["metric"] == "overall_accuracy") + counts["failed"]
     many = [f"{_percent(count / total)} {what}" for what, count in counts.items() if total and count / total > 0.1]
     if total and counts["unparsed"] + counts["failed"] >= total:
@@ -102,15 +124,22 @@ def _shares(numbers: Numbers) -> str:
 
 
 def _facts(facts: Mapping[str, Any], model: Description) -> dict[str, str]:
-    asked = {"direct": "direct answers", "cot": "chain of thought", "likelihood": "ranking of ten answers", "few-shot": "eight solved examples"}
+    asked = {
+        "direct": "direct answers",
+        "cot": "chain of thought",
+        "likelihood": "ranking of ten answers",
+        "few-shot": "eight solved examples",
+    }
     universe = {"paper": "0 to 9999", "code": "1000 to 9999", "matched": "same digit counts"}
     seeds = len(facts["seeds"])
     return {
         "model": model.sentence,
-        "asked by": asked.get(facts["mode"], facts["mode"]),
+        "asked by": asked[facts["mode"]],
         "questions": f"{facts['n']} + {facts['n']} a task" + (f", {seeds} seeds" if seeds > 1 else ""),
         "new numbers": universe[facts["universe"]],
-        "familiar numbers": {"prior": "0 to 99, assumed", "file of lists": "the user's lists"}.get(facts["id_source"], "what the model wrote itself"),
+        "familiar numbers": {"prior": "0 to 99, assumed", "file of lists": "the user's lists"}.get(
+            str(facts["id_source"]), "what the model wrote itself"
+        ),
         "splits": "proved disjoint" if facts["certified"] else "NOT disjoint",
     }
 
@@ -121,10 +150,27 @@ def _valley(numbers: Numbers) -> list[Block]:
         label = scylla.SHORT_LEVELS[level]
         for split in ("id", "ood"):
             value, low, high = numbers.with_interval("level_accuracy", level, split)
-            rows.append({"level": label, "split": split, "accuracy": value, "low": low, "high": high, "chance": numbers.value("level_chance", level, split)})
+            rows.append(
+                {
+                    "level": label,
+                    "split": split,
+                    "accuracy": value,
+                    "low": low,
+                    "high": high,
+                    "chance": numbers.value("level_chance", level, split),
+                }
+            )
         value, low, high = numbers.with_interval("level_gap", level)
         critical = level == numbers.critical and numbers.significant
-        gaps.append({"level": label, "gap": value, "low": value if low is None else low, "high": value if high is None else high, "critical": critical})
+        gaps.append(
+            {
+                "level": label,
+                "gap": value,
+                "low": value if low is None else low,
+                "high": value if high is None else high,
+                "critical": critical,
+            }
+        )
     told = " ".join(f"Level {row['level']}, {row['split']}: {_percent(row['accuracy'])}." for row in rows)
     return [
         Heading("The generalization valley", "Each task is asked with numbers that the model itself wrote (ID) and with numbers it never wrote (OOD), at equal lengths. Levels go from easy to hard."),
@@ -147,7 +193,10 @@ def _level_table(numbers: Numbers) -> Table:
     )  # fmt: skip
     rows = []
     for level in numbers.levels:
-        counts = {what: (numbers.value(f"level_{what}", level, "id") or 0) + (numbers.value(f"level_{what}", level, "ood") or 0) for what in ("unparsed", "truncated", "failed")}
+        counts = {
+            what: (numbers.value(f"level_{what}", level, "id") or 0) + (numbers.value(f"level_{what}", level, "ood") or 0)
+            for what in ("unparsed", "truncated", "failed")
+        }
         rows.append(
             {
                 "level": _label(level), "id": numbers.with_interval("level_accuracy", level, "id"), "ood": numbers.with_interval("level_accuracy", level, "ood"),
@@ -163,7 +212,12 @@ def _second_stage(records: pl.DataFrame) -> list[Block]:
     numbers = Numbers(records, "second stage")
     if not numbers.levels:
         return []
-    columns = (Column("level", "level", "level"), Column("id", "ID", "percent"), Column("ood", "OOD", "percent"), Column("score", "S", "number"))
+    columns = (
+        Column("level", "level", "level"),
+        Column("id", "ID", "percent"),
+        Column("ood", "OOD", "percent"),
+        Column("score", "S", "number"),
+    )
     rows = [{"level": _label(level), "id": numbers.with_interval("level_accuracy", level, "id"), "ood": numbers.with_interval("level_accuracy", level, "ood"), "score": numbers.with_interval("level_score", level)} for level in numbers.levels]  # fmt: skip
     return [Table(columns, rows, 'Second stage: the exchange fed back with "Therefore, the answer is", graded apart.', folded=True)]
 
@@ -172,7 +226,7 @@ def _tasks(records: pl.DataFrame, facts: Mapping[str, Any]) -> list[Block]:
     rows = records.filter(pl.col("condition") == "").to_dicts()
     import json
 
-    by_task: dict[str, dict[str, Any]] = {}
+    by_task: dict[str, dict[tuple[str, str], Any]] = {}
     for row in rows:
         factors = json.loads(row["factors"])
         if "task" in factors:
@@ -199,23 +253,63 @@ def _tasks(records: pl.DataFrame, facts: Mapping[str, Any]) -> list[Block]:
     ]  # fmt: skip
     if any(row["preferred"] is not None for row in table):
         columns.insert(5, Column("preferred", "like level", "number", "for probe tasks: the level whose anchor tasks it does as well on"))
-    return [Heading("Task by task"), Table(columns, table, "Tasks. Probe tasks carry no level: they can be solved at several complexities.")]
+    return [
+        Heading("Task by task"),
+        Table(columns, table, "Tasks. Probe tasks carry no level: they can be solved at several complexities."),
+    ]
 
 
 def _likelihoods(records: pl.DataFrame) -> list[Block]:
-    rows = records.filter(pl.col("metric").is_in(["gold_probability", "gold_perplexity", "min_k_probability", "memorization_normalised_accuracy", "kl_divergence", "js_divergence"])).to_dicts()
+    rows = records.filter(
+        pl.col("metric").is_in(
+            [
+                "gold_probability",
+                "gold_perplexity",
+                "min_k_probability",
+                "memorization_normalised_accuracy",
+                "kl_divergence",
+                "js_divergence",
+            ]
+        )
+    ).to_dicts()
     if not rows:
         return []
     import json
 
-    table = [{"what": row["metric"].replace("_", " "), "split": row["split"] or "both", "k": str(json.loads(row["factors"]).get("k", "")), "value": row["value"]} for row in rows]
-    return [Table((Column("what", "score"), Column("split", "split", "text"), Column("k", "K %", "text"), Column("value", "value", "number")), table, "Likelihood scores of the right answers.", folded=True)]
+    table = [
+        {
+            "what": row["metric"].replace("_", " "),
+            "split": row["split"] or "both",
+            "k": str(json.loads(row["factors"]).get("k", "")),
+            "value": row["value"],
+        }
+        for row in rows
+    ]
+    return [
+        Table(
+            (Column("what", "score"), Column("split", "split", "text"), Column("k", "K %", "text"), Column("value", "value", "number")),
+            table,
+            "Likelihood scores of the right answers.",
+            folded=True,
+        )
+    ]
 
 
 def _published(numbers: Numbers, facts: Mapping[str, Any], model: Description) -> list[Block]:
-    comparable = facts["mode"] == "cot" and facts["universe"] in ("paper", "code") and facts["n"] == PAPER_N and len(numbers.levels) == len(scylla.LEVELS)
-    others = [{"model": one.model, "level": scylla.SHORT_LEVELS[level], "score": one.scores[level]} for one in GENERALIZATION_SCORES for level in numbers.levels]
-    mine = [{"model": model.name, "level": scylla.SHORT_LEVELS[level], "score": numbers.value("level_score", level)} for level in numbers.levels]
+    comparable = (
+        facts["mode"] == "cot"
+        and facts["universe"] in ("paper", "code")
+        and facts["n"] == PAPER_N
+        and len(numbers.levels) == len(scylla.LEVELS)
+    )
+    others = [
+        {"model": one.model, "level": scylla.SHORT_LEVELS[level], "score": one.scores[level]}
+        for one in GENERALIZATION_SCORES
+        for level in numbers.levels
+    ]
+    mine = [
+        {"model": model.name, "level": scylla.SHORT_LEVELS[level], "score": numbers.value("level_score", level)} for level in numbers.levels
+    ]
     if comparable:
         lead = "Drawn with the 28 models that Qi et al. (2025) measured by the same protocol."
     else:
@@ -223,15 +317,35 @@ def _published(numbers: Numbers, facts: Mapping[str, Any], model: Description) -
             "Other protocol: the 28 published models (Qi et al. 2025) were asked by chain of thought on 256 + 256 questions a task; this run was not, "
             "so it is drawn apart (dashed) and not ranked."
         )
-    blocks: list[Block] = [Heading("Among published models", lead), Chart(charts.among_published(others, mine, comparable), "Generalization score S by complexity.", "Grey: published models; colour: this one.")]
+    blocks: list[Block] = [
+        Heading("Among published models", lead),
+        Chart(
+            charts.among_published(others, mine, comparable),
+            "Generalization score S by complexity.",
+            "Grey: published models; colour: this one.",
+        ),
+    ]
     return [*blocks, _published_table(numbers, model)] if comparable else blocks
 
 
 def _published_table(numbers: Numbers, model: Description) -> Table:
-    rows = [{"model": one.model, "critical": str(one.critical), **{f"s{level}": one.scores[level] for level in range(5)}} for one in GENERALIZATION_SCORES]
-    rows.append({"model": f"{model.name} (this run)", "critical": str(numbers.critical), **{f"s{level}": numbers.value("level_score", level) for level in range(5)}})
+    rows = [
+        {"model": one.model, "critical": str(one.critical), **{f"s{level}": one.scores[level] for level in range(5)}}
+        for one in GENERALIZATION_SCORES
+    ]
+    rows.append(
+        {
+            "model": f"{model.name} (this run)",
+            "critical": str(numbers.critical),
+            **{f"s{level}": numbers.value("level_score", level) for level in range(5)},
+        }
+    )
     rows.sort(key=lambda row: -sum(row[f"s{level}"] for level in range(5)))
-    columns = (Column("model", "model"), *(Column(f"s{level}", f"level {level}", "number") for level in range(5)), Column("critical", "critical level", "level"))
+    columns = (
+        Column("model", "model"),
+        *(Column(f"s{level}", f"level {level}", "number") for level in range(5)),
+        Column("critical", "critical level", "level"),
+    )
     return Table(columns, rows, "S by level, sorted by its mean.", folded=True)
 
 
@@ -246,7 +360,7 @@ def _samples(responses: pl.DataFrame) -> list[dict[str, str]]:
         key = (level, row["split"].upper(), _verdict(row))
         if len(groups.setdefault(key, [])) < SAMPLES_A_GROUP:
             groups[key].append(_sample(row, *key))
-    levels = list(scylla.LEVEL_LABELS) + ["probe task"]
+    levels = [*scylla.LEVEL_LABELS, "probe task"]
     chosen = [sample for key in sorted(groups, key=lambda k: (levels.index(k[0]), k[1], k[2])) for sample in groups[key]]
     probes = responses.filter(pl.col("kind") == "probe").to_dicts()
     picked = Seed("profile", "samples", "probe").rng().permutation(len(probes))[: 2 * SAMPLES_A_GROUP]
@@ -254,7 +368,13 @@ def _samples(responses: pl.DataFrame) -> list[dict[str, str]]:
 
 
 def _sample(row: Mapping[str, Any], level: str, split: str, verdict: str) -> dict[str, str]:
-    return {"level": level, "split": split, "task": scylla.task(row["task"]).title, "verdict": verdict, **{name: str(row[name]) for name in ("prompt", "reply", "thinking", "target", "answer", "how")}}
+    return {
+        "level": level,
+        "split": split,
+        "task": scylla.task(row["task"]).title,
+        "verdict": verdict,
+        **{name: str(row[name]) for name in ("prompt", "reply", "thinking", "target", "answer", "how")},
+    }
 
 
 def _verdict(row: Mapping[str, Any]) -> str:

@@ -85,7 +85,9 @@ def select(tasks: Sequence[str] | None = None, levels: Sequence[str | int] | Non
         wanted = {_level(level) for level in levels}
         chosen = {name for name in chosen if _BY_NAME[name].level in wanted}
     if not chosen:
-        raise TaskError(f"no task is left: tasks {', '.join(tasks or ['all'])} on levels {', '.join(map(str, levels or ['all']))}. `genscope list tasks` shows each task's level")
+        raise TaskError(
+            f"no task is left: tasks {', '.join(tasks or ['all'])} on levels {', '.join(map(str, levels or ['all']))}. `genscope list tasks` shows each task's level"
+        )
     return tuple(one for one in _ALL if one.name in chosen)
 
 

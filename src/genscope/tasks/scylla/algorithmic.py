@@ -156,7 +156,7 @@ class ListTask(AlgorithmicTask):
         for n in np.unique(lengths):
             places = np.flatnonzero(lengths == n)
             if like is not None and self.keeps_profile:
-                rows = with_profiles([like[place]["l"] for place in places], pool, rng)
+                rows = with_profiles([like[int(place)]["l"] for place in places], pool, rng)
             else:
                 rows = self.entries(int(n), len(places), pool, rng)
             if rows is None:

@@ -19,7 +19,9 @@ def read_lists(path: Path) -> list[Any]:
     Raises DataError with the line when it is neither, when the file is missing, empty or above 50 MB.
     """
     if not path.is_file():
-        raise DataError(f"--id-source {path}: no such file. Give auto, examples, elements, prior, or a file with one list of whole numbers a line")
+        raise DataError(
+            f"--id-source {path}: no such file. Give auto, examples, elements, prior, or a file with one list of whole numbers a line"
+        )
     if path.stat().st_size > LARGEST:
         raise DataError(f"{path}: {path.stat().st_size:,} bytes; at most {LARGEST:,} are read. Give a sample of the lists")
     lists = []

@@ -19,8 +19,8 @@ from genscope.core.example import Example
 from genscope.core.seeds import Seed
 from genscope.tasks.scylla.algorithmic import Answer, Built, Input, ListTask, is_sub_multiset
 from genscope.tasks.scylla.pool import Pool
-from genscope.tasks.scylla.sums import orders
 from genscope.tasks.scylla.subsets import LEAST, MOST
+from genscope.tasks.scylla.sums import orders
 
 KEPT = 256
 """Residue vectors kept for each (sizes, n)."""
@@ -118,7 +118,9 @@ class MultipleTenTask(ListTask):
 
     def why_invalid(self, asked: Input) -> str | None:
         count = int(qualifying(np.array([asked["l"]]) % 10, self.least, self.most)[0])
-        return super().why_invalid(asked) or (None if count == 1 else f"{self.name}: {count} combinations sum to a multiple of ten; it must be one")
+        return super().why_invalid(asked) or (
+            None if count == 1 else f"{self.name}: {count} combinations sum to a multiple of ten; it must be one"
+        )
 
     def entries(self, n: int, count: int, pool: Pool, rng: np.random.Generator) -> Int[np.ndarray, "m n"] | None:
         """Choose kept vectors (or their multiples by 3, 7, 9, which keep zero sums) that the pool can serve, shuffle, fill with elements."""
@@ -141,7 +143,11 @@ class MultipleTenTask(ListTask):
         good = qualifying(residues, self.least, self.most) == 1
         built: list[Built | None] = []
         for row, left, fine in zip(rows.tolist(), residues.tolist(), good.tolist(), strict=True):
-            built.append(({"l": row}, [entry for entry, chosen in zip(row, _one(tuple(left), self.least, self.most), strict=True) if chosen]) if fine else None)
+            built.append(
+                ({"l": row}, [entry for entry, chosen in zip(row, _one(tuple(left), self.least, self.most), strict=True) if chosen])
+                if fine
+                else None
+            )
         return built
 
     def repair(self, value: Sequence[int], rng: np.random.Generator) -> Built | None:

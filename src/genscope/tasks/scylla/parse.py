@@ -55,10 +55,8 @@ def parse_number(reply: str) -> Parsed:
         found = _NUMBER.search(tail)
         if found:
             return Parsed(_number(found[0]), "strict")
-    last = None
-    for last in _NUMBER.finditer(text):
-        pass
-    return _NOTHING if last is None else Parsed(_number(last[0]), "fallback")
+    anywhere = _NUMBER.findall(text)
+    return Parsed(_number(anywhere[-1]), "fallback") if anywhere else _NOTHING
 
 
 def parse_list(reply: str, lenient: bool = True) -> Parsed:

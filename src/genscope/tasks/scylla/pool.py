@@ -16,7 +16,7 @@ class Pool:
     elements: Int[np.ndarray, " m"]
     wider: Int[np.ndarray, " r"] | None = None
 
-    def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> Int[np.ndarray, "..."]:
+    def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> Int[np.ndarray, ...]:
         """Independent draws with replacement."""
         return self.elements[rng.integers(0, len(self.elements), shape)]
 

@@ -6,6 +6,7 @@ the task depends on duplicates; only the elements differ.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -46,7 +47,9 @@ class Sampler:
         self.notes: tuple[str, ...] = ()
         if ood.exhausted_digits:
             gone = ", ".join(map(str, ood.exhausted_digits))
-            self.notes = (f"every number of {gone} digit(s) is familiar to the model, so numbers of that length are left out on both sides",)
+            self.notes = (
+                f"every number of {gone} digit(s) is familiar to the model, so numbers of that length are left out on both sides",
+            )
         self._id_pool, self._ood_pool = Pool(kept), ood.pool
         self._shapes = _valid_shapes(task, source.shapes)
         familiar = frozenset(kept.tolist())
@@ -111,7 +114,11 @@ class Sampler:
         """
         task, pool = self.task, self._id_pool if split == "id" else self._ood_pool
         size = BLOCK if siblings is None else len(siblings)
-        shapes = [self._shapes[place] for place in rng.integers(0, len(self._shapes), size)] if siblings is None else [task.shape(one.input) for one in siblings]
+        shapes = (
+            [self._shapes[place] for place in rng.integers(0, len(self._shapes), size)]
+            if siblings is None
+            else [task.shape(one.input) for one in siblings]
+        )
         built: list[Built | None] = [None] * size
         for _ in range(ATTEMPTS):
             open_ = [place for place, one in enumerate(built) if one is None]
@@ -140,7 +147,7 @@ def _optimum(task: AlgorithmicTask, asked: Any, target: Any) -> int | None:
     if task.answer_kind == "number":
         return target
     if task.name == "tsp":
-        return sum(asked["D"][a][b] for a, b in zip(target, target[1:], strict=False))
+        return sum(asked["D"][a][b] for a, b in itertools.pairwise(target))
     return len(target) if task.level is None else None
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
+from genscope.core.example import Example
 from genscope.tasks.scylla.algorithmic import Answer, Built, Input, ListTask
 from genscope.tasks.scylla.pool import Pool
-from genscope.core.example import Example
 
 
 class _Pick(ListTask):
@@ -89,7 +89,10 @@ class FindMode(_Pick):
         value = np.take_along_axis(rows, best[:, None], 1)
         top = counts.max(1)
         unique = (counts == top[:, None]).sum(1) == top
-        return [({"l": row}, mode) if good else None for row, mode, good in zip(rows.tolist(), value[:, 0].tolist(), unique.tolist(), strict=True)]
+        return [
+            ({"l": row}, mode) if good else None
+            for row, mode, good in zip(rows.tolist(), value[:, 0].tolist(), unique.tolist(), strict=True)
+        ]
 
     def repair(self, value: Any, rng: np.random.Generator) -> Built | None:
         """Append 2 to 8 copies of one current mode and shuffle."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -43,7 +44,7 @@ class LongestIncreasingSubsequence(ListTask):
         return super().why_invalid(asked) or (None if _patience(asked["l"]) >= 2 else f"{self.name}: no entry is larger than one before it")
 
     def right(self, asked: Input, answer: Answer, optimum: int | None) -> bool:
-        if len(answer) != (_patience(asked["l"]) if optimum is None else optimum) or any(b <= a for a, b in zip(answer, answer[1:], strict=False)):
+        if len(answer) != (_patience(asked["l"]) if optimum is None else optimum) or any(b <= a for a, b in itertools.pairwise(answer)):
             return False
         rest = iter(asked["l"])
         return all(item in rest for item in answer)
@@ -95,7 +96,7 @@ class LongestConsecutiveElements(ListTask):
         return super().why_invalid(asked) or (None if _longest_run(asked["l"]) >= 2 else f"{self.name}: no two entries are consecutive")
 
     def right(self, asked: Input, answer: Answer, optimum: int | None) -> bool:
-        steps = all(b == a + 1 for a, b in zip(answer, answer[1:], strict=False))
+        steps = all(b == a + 1 for a, b in itertools.pairwise(answer))
         return len(answer) == (_longest_run(asked["l"]) if optimum is None else optimum) and steps and is_sub_multiset(answer, asked["l"])
 
     def guess(self, asked: Input, rng: np.random.Generator) -> Answer:
@@ -111,7 +112,7 @@ class LongestConsecutiveElements(ListTask):
 
     def build(self, shapes: Sequence[int], pool: Pool, rng: np.random.Generator, like: Sequence[Input] | None) -> list[Built | None]:
         """Plant one run and keep all others shorter; an OOD instance has a run of its ID sibling's length."""
-        wanted = [None if like is None else _longest_run(sibling["l"]) for sibling in (like or shapes)]
+        wanted = [None] * len(shapes) if like is None else [_longest_run(sibling["l"]) for sibling in like]
         return [self._plant(int(n), size, pool, rng) for n, size in zip(shapes, wanted, strict=True)]
 
     def _plant(self, n: int, size: int | None, pool: Pool, rng: np.random.Generator) -> Built | None:
@@ -198,7 +199,7 @@ class LongestCommonSubarray(AlgorithmicTask):
 
     def build(self, shapes: Sequence[Any], pool: Pool, rng: np.random.Generator, like: Sequence[Input] | None) -> list[Built | None]:
         """Plant one block at random places and keep every other match shorter; an OOD instance has its ID sibling's block length."""
-        sizes = [None if like is None else self.optimum(sibling) for sibling in (like or shapes)]
+        sizes = [None] * len(shapes) if like is None else [self.optimum(sibling) for sibling in like]
         return [self._plant(shape, size, pool, rng) for shape, size in zip(shapes, sizes, strict=True)]
 
     def _plant(self, shape: tuple[int, int], size: int | None, pool: Pool, rng: np.random.Generator) -> Built | None:
@@ -270,4 +271,3 @@ def _common(first: Sequence[int], second: Sequence[int]) -> tuple[list[int], boo
 def _holds(entries: Sequence[int], block: Sequence[int]) -> bool:
     size = len(block)
     return any(list(entries[start : start + size]) == list(block) for start in range(len(entries) - size + 1))
-

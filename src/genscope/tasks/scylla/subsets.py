@@ -9,7 +9,15 @@ from jaxtyping import Int
 
 from genscope.core.example import Example
 from genscope.tasks.scylla.algorithmic import Answer, Built, Input, ListTask, is_sub_multiset
-from genscope.tasks.scylla.combinations import choose_true, differs_from_neighbours, masks_of_sizes, members, popcount, sorted_with_names, subset_sums
+from genscope.tasks.scylla.combinations import (
+    choose_true,
+    differs_from_neighbours,
+    masks_of_sizes,
+    members,
+    popcount,
+    sorted_with_names,
+    subset_sums,
+)
 from genscope.tasks.scylla.sums import orders
 
 LEAST, MOST = 4, 6
@@ -70,7 +78,9 @@ class SubsetSum(SubsetTask):
     """Entries with sum k, produced by exactly one subset of any size."""
 
     name, title, level = "subset_sum", "subset sum", 4
-    description = "You are given a list of numbers $l$ and a number $k$. Find entries of the list, at different positions, whose sum is exactly $k$."
+    description = (
+        "You are given a list of numbers $l$ and a number $k$. Find entries of the list, at different positions, whose sum is exactly $k$."
+    )
 
     def why_invalid(self, asked: Input) -> str | None:
         reached = {0: 1}
@@ -78,7 +88,9 @@ class SubsetSum(SubsetTask):
             for total, count in list(reached.items()):
                 reached[total + entry] = min(2, reached.get(total + entry, 0) + count)
         found = reached.get(asked["k"], 0)
-        return super().why_invalid(asked) or (None if found == 1 else f"subset_sum: {found or 'no'} subset(s) have the sum {asked['k']}; it must be one")
+        return super().why_invalid(asked) or (
+            None if found == 1 else f"subset_sum: {found or 'no'} subset(s) have the sum {asked['k']}; it must be one"
+        )
 
     def finish_few(self, rows: Int[np.ndarray, "m n"], rng: np.random.Generator) -> list[Built | None]:
         sums = subset_sums(rows)[:, 1:]
@@ -106,7 +118,9 @@ class SubsetSumInRange(SubsetTask):
         rows = np.array([asked["l"]])
         sums = subset_sums(rows)[0, masks_of_sizes(rows.shape[1], LEAST, MOST)]
         found = int(((sums > asked["a"]) & (sums < asked["b"])).sum())
-        return super().why_invalid(asked) or (None if found == 1 else f"{self.name}: {found} subsets of 4 to 6 lie in the range; it must be one")
+        return super().why_invalid(asked) or (
+            None if found == 1 else f"{self.name}: {found} subsets of 4 to 6 lie in the range; it must be one"
+        )
 
     def finish_few(self, rows: Int[np.ndarray, "m n"], rng: np.random.Generator) -> list[Built | None]:
         names = masks_of_sizes(rows.shape[1], LEAST, MOST)
@@ -115,6 +129,9 @@ class SubsetSumInRange(SubsetTask):
         inner[:, [0, -1]] = False
         column, good = choose_true(inner, rng)
         each = np.arange(len(rows))
-        before, after = ordered[each, np.maximum(column - 1, 0)].tolist(), ordered[each, np.minimum(column + 1, ordered.shape[1] - 1)].tolist()
+        before, after = (
+            ordered[each, np.maximum(column - 1, 0)].tolist(),
+            ordered[each, np.minimum(column + 1, ordered.shape[1] - 1)].tolist(),
+        )
         found = zip(rows.tolist(), before, after, masks[each, column].tolist(), good.tolist(), strict=True)
         return [({"l": row, "a": a, "b": b}, members(mask, row)) if fine else None for row, a, b, mask, fine in found]

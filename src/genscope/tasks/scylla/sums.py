@@ -55,7 +55,9 @@ class SumTask(SizedTask):
 
     def why_invalid(self, asked: Input) -> str | None:
         found = Counter(sum(chosen) for chosen in combinations(asked["l"], self.size))[asked["k"]]
-        return super().why_invalid(asked) or (None if found == 1 else f"{self.name}: {found} combinations have the sum {asked['k']}; it must be one")
+        return super().why_invalid(asked) or (
+            None if found == 1 else f"{self.name}: {found} combinations have the sum {asked['k']}; it must be one"
+        )
 
     def finish(self, rows: Int[np.ndarray, "m n"], rng: np.random.Generator) -> list[Built | None]:
         places = position_sets(rows.shape[1], self.size)
@@ -87,7 +89,10 @@ class RangeTask(SizedTask):
         inner[:, [0, -1]] = False
         column, good = choose_true(inner, rng)
         each = np.arange(len(rows))
-        before, after = ordered[each, np.maximum(column - 1, 0)].tolist(), ordered[each, np.minimum(column + 1, ordered.shape[1] - 1)].tolist()
+        before, after = (
+            ordered[each, np.maximum(column - 1, 0)].tolist(),
+            ordered[each, np.minimum(column + 1, ordered.shape[1] - 1)].tolist(),
+        )
         answers = np.take_along_axis(rows, places[names[each, column]], 1).tolist()
         return [
             ({"l": row, "a": a, "b": b}, answer) if fine else None

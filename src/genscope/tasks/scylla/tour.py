@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -108,7 +109,7 @@ class TSP(AlgorithmicTask):
         n, matrix = asked["n"], asked["D"]
         if len(answer) != n + 1 or answer[0] != 0 or answer[-1] != 0 or sorted(answer[:-1]) != list(range(n)):
             return False
-        length = sum(matrix[int(a)][int(b)] for a, b in zip(answer, answer[1:], strict=False))
+        length = sum(matrix[int(a)][int(b)] for a, b in itertools.pairwise(answer))
         return length == (self.optimum(asked) if optimum is None else optimum)
 
     def same(self, answer: Answer, target: Answer) -> bool:

@@ -31,7 +31,9 @@ class OodElements:
     exhausted_digits: tuple[int, ...] = ()
 
 
-def ood_pool(task: AlgorithmicTask, elements: Int[np.ndarray, " m"], universe: str, seed: Seed, also_exclude: Iterable[int] = ()) -> OodElements:
+def ood_pool(
+    task: AlgorithmicTask, elements: Int[np.ndarray, " m"], universe: str, seed: Seed, also_exclude: Iterable[int] = ()
+) -> OodElements:
     """A pool as large as the ID multiset, drawn uniformly from the universe without the ID elements (and `also_exclude`).
 
     Raises TaskError when nothing is left of the universe.
@@ -45,7 +47,9 @@ def ood_pool(task: AlgorithmicTask, elements: Int[np.ndarray, " m"], universe: s
         raise UsageError(f"universe must be paper, code or matched; got {universe!r}")
     left = np.setdiff1d(np.arange(*bounds), known, assume_unique=True)
     if not len(left):
-        raise TaskError(f"{task.name}: no OOD element is left: the ID data holds every number from {bounds[0]} to {bounds[1] - 1}. Use --with scylla:universe=matched or give other ID data")
+        raise TaskError(
+            f"{task.name}: no OOD element is left: the ID data holds every number from {bounds[0]} to {bounds[1] - 1}. Use --with scylla:universe=matched or give other ID data"
+        )
     return OodElements(Pool(left[rng.integers(0, len(left), len(elements))], left))
 
 
@@ -70,5 +74,7 @@ def _matched(task: AlgorithmicTask, elements: Int[np.ndarray, " m"], known: Int[
         parts.append(left[rng.integers(0, len(left), wanted)])
         wider.append(left)
     if not parts:
-        raise TaskError(f"{task.name}: no OOD element is left: the ID data holds every number with as many digits as its own. Use --with scylla:universe=paper")
+        raise TaskError(
+            f"{task.name}: no OOD element is left: the ID data holds every number with as many digits as its own. Use --with scylla:universe=paper"
+        )
     return OodElements(Pool(np.concatenate(parts), np.concatenate(wider)), tuple(exhausted))
