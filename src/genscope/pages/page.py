@@ -70,7 +70,8 @@ def chart_library() -> str:
     path = home() / "assets" / f"charts-{version('vl-convert-python')}.js"
     if path.is_file():
         return path.read_text("utf-8")
-    bundle = vl_convert.javascript_bundle(None).replace("</script", "<\\/script")
+    bundle = vl_convert.javascript_bundle(None)  # pyright: ignore[reportArgumentType]
+    bundle = bundle.replace("</script", "<\\/script")
     write_whole(path, bundle.encode())
     return bundle
 
