@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import queue
+import re
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -244,7 +245,7 @@ class _Run:
         return False
 
     def _words(self, text: str) -> str:
-        return shorten(without_keys(text, self.key if self.key != "none" else ""), 240)
+        return shorten(without_keys(re.sub(r"^Error code: \d+ - ", "", text), self.key if self.key != "none" else ""), 240)
 
 
 def _failed(error: str, dropped: dict[str, None]) -> Reply:

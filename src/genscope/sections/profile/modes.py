@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from genscope.core.errors import ModelError
 from genscope.core.reply import Message
 from genscope.models.model import Model
 
@@ -15,6 +16,10 @@ SMALL = 1_000_000_000
 
 def resolve_mode(mode: str, model: Model) -> str:
     """The mode that "auto" stands for with this model: cot for endpoints and large local models, direct for small ones and base models."""
+    if mode == "likelihood" and "score" not in model.abilities:
+        raise ModelError(
+            f"mode likelihood needs a model that can score given answers; {model.name} cannot score. Use --mode cot or direct, or a local model"
+        )
     if mode != "auto":
         return mode
     parameters = model.describe().parameters
