@@ -105,7 +105,7 @@ def profile(
     if publish:
         from genscope.engine.publish import publish_profile
 
-        _say(f"Published: {publish_profile('scylla', found)}", json)
+        _say(f"Published: {publish_profile('scylla', found.folder)}", json)
     _show_result(found, json)
     return 0
 

@@ -59,7 +59,9 @@ def test_a_block_equals_its_rows_one_by_one_in_order(folder: Path) -> None:
 def test_greedy_ignores_the_folders_own_sampling_settings(folder: Path, tmp_path: Path) -> None:
     other = tmp_path / "hot"
     shutil.copytree(folder, other)
-    (other / "generation_config.json").write_text(json.dumps({"do_sample": True, "temperature": 5.0, "repetition_penalty": 3.0, "eos_token_id": 1}))
+    (other / "generation_config.json").write_text(
+        json.dumps({"do_sample": True, "temperature": 5.0, "repetition_penalty": 3.0, "eos_token_id": 1})
+    )
     texts = [[reply.text for reply in generate(names.make(f"hf:{one}?dtype=f32"), requests(4))] for one in (folder, other)]
     assert texts[0] == texts[1]
 
@@ -139,10 +141,16 @@ def test_adapters_change_replies_and_identity(folder: Path, tmp_path: Path) -> N
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
 
-    tuned = get_peft_model(AutoModelForCausalLM.from_pretrained(folder), LoraConfig(r=4, target_modules=["q_proj", "v_proj"], init_lora_weights=False))
+    tuned = get_peft_model(
+        AutoModelForCausalLM.from_pretrained(folder), LoraConfig(r=4, target_modules=["q_proj", "v_proj"], init_lora_weights=False)
+    )
     tuned.save_pretrained(tmp_path / "adapter")
     assert torch.is_tensor(next(tuned.parameters()))
-    plain, option, own = names.make(f"hf:{folder}"), names.make(f"hf:{folder}?adapter={tmp_path / 'adapter'}"), names.make(f"hf:{tmp_path / 'adapter'}")
+    plain, option, own = (
+        names.make(f"hf:{folder}"),
+        names.make(f"hf:{folder}?adapter={tmp_path / 'adapter'}"),
+        names.make(f"hf:{tmp_path / 'adapter'}"),
+    )
     assert plain.identity() != option.identity()
     texts = [[reply.text for reply in generate(one, requests(4))] for one in (plain, option, own)]
     assert texts[1] == texts[2] != texts[0]

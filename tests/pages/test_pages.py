@@ -14,13 +14,28 @@ from genscope.pages.blocks import Answer, Chart, Column, Samples, Table, Verdict
 from genscope.pages.charts import accuracies, valley
 from genscope.pages.page import SAMPLES_BYTES, limited, notebook_html, render_page, script_json, svg
 
-HOSTILE = "</script><script>window.hacked=1</script><img src=x onerror=\"window.hacked=2\">\x1b[31m{{ 7*7 }}"
-ROWS = [{"level": f"{k} x", "split": split, "accuracy": 0.5, "low": 0.4, "high": 0.6, "chance": 0.1} for k in range(5) for split in ("id", "ood")]
+HOSTILE = '</script><script>window.hacked=1</script><img src=x onerror="window.hacked=2">\x1b[31m{{ 7*7 }}'
+ROWS = [
+    {"level": f"{k} x", "split": split, "accuracy": 0.5, "low": 0.4, "high": 0.6, "chance": 0.1}
+    for k in range(5)
+    for split in ("id", "ood")
+]
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 
 
 def sample(number: int, text: str = "x") -> dict[str, str]:
-    return {"level": "0", "split": "ID", "task": "t", "verdict": "right", "prompt": text, "reply": text, "thinking": "", "target": str(number), "answer": "1", "how": "strict"}
+    return {
+        "level": "0",
+        "split": "ID",
+        "task": "t",
+        "verdict": "right",
+        "prompt": text,
+        "reply": text,
+        "thinking": "",
+        "target": str(number),
+        "answer": "1",
+        "how": "strict",
+    }
 
 
 def test_hostile_text_is_escaped_everywhere() -> None:

@@ -59,7 +59,12 @@ def test_scores_agree_with_the_published_ones_on_qwen15() -> None:
     far = 0
     for model, levels in QWEN15_ACCURACY.items():
         outcomes = [
-            TaskOutcome(task=str(k), level=k, id=Counts(right=round(1e4 * a), wrong=10_000 - round(1e4 * a)), ood=Counts(right=round(1e4 * b), wrong=10_000 - round(1e4 * b)))
+            TaskOutcome(
+                task=str(k),
+                level=k,
+                id=Counts(right=round(1e4 * a), wrong=10_000 - round(1e4 * a)),
+                ood=Counts(right=round(1e4 * b), wrong=10_000 - round(1e4 * b)),
+            )
             for k, (a, b) in enumerate(levels)
         ]
         ours = level_scores(outcomes, gs.Seed("q"), draws=10).score
@@ -105,7 +110,16 @@ def test_a_stored_profile_of_a_local_model_imports_no_torch(tmp_path: Path) -> N
 def test_every_mode_on_chat_and_base_models(mode: str, template: bool, tmp_path: Path) -> None:
     folder = tiny_model(tmp_path / "m") if template else tiny_model(tmp_path / "m", template=None)
     with_ = ["scylla:cot_tokens=8,second_tokens=8"]
-    result = gs.profile(f"hf:{folder}", tasks=["find_minimum", "sort_numbers"], n=4, scale="smoke", mode=mode, id_source="prior", with_=with_, out=tmp_path / "o")
+    result = gs.profile(
+        f"hf:{folder}",
+        tasks=["find_minimum", "sort_numbers"],
+        n=4,
+        scale="smoke",
+        mode=mode,
+        id_source="prior",
+        with_=with_,
+        out=tmp_path / "o",
+    )
     answers = result.responses.filter(pl.col("kind") == "answer")
     assert len(answers) == 16
     if mode == "likelihood":
@@ -122,7 +136,12 @@ def test_killed_at_twenty_random_moments_the_page_is_that_of_an_undisturbed_run(
     base = {**os.environ, "OMP_NUM_THREADS": "1"}
 
     def run(home: str, out: str, seconds: float | None) -> int:
-        running = subprocess.Popen([*command, "--out", str(tmp_path / out)], env={**base, "GENSCOPE_HOME": str(tmp_path / home)}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        running = subprocess.Popen(
+            [*command, "--out", str(tmp_path / out)],
+            env={**base, "GENSCOPE_HOME": str(tmp_path / home)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         try:
             return running.wait(timeout=seconds)
         except subprocess.TimeoutExpired:
@@ -140,7 +159,20 @@ def test_killed_at_twenty_random_moments_the_page_is_that_of_an_undisturbed_run(
 
 
 def test_two_profiles_sharing_a_store_at_once_both_end_right(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "genscope", "profile", "demo", "--tasks", "find_minimum,two_sum", "--n", "16", "--scale", "smoke", "--out"]
+    command = [
+        sys.executable,
+        "-m",
+        "genscope",
+        "profile",
+        "demo",
+        "--tasks",
+        "find_minimum,two_sum",
+        "--n",
+        "16",
+        "--scale",
+        "smoke",
+        "--out",
+    ]
     running = [subprocess.Popen([*command, str(tmp_path / name)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for name in "ab"]
     assert [one.wait() for one in running] == [0, 0]
     assert (tmp_path / "a" / "index.html").read_bytes() == (tmp_path / "b" / "index.html").read_bytes()
@@ -152,19 +184,31 @@ def test_two_profiles_sharing_a_store_at_once_both_end_right(tmp_path: Path) -> 
 def test_an_endpoint_that_fails_now_and_then_is_counted_and_asked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with serving() as server:
         name = f"openai:sometimes@{server.url}"
-        first = gs.profile(name, tasks=["find_minimum"], n=8, scale="smoke", id_source="prior", mode="direct", concurrency=1, out=tmp_path / "a")
+        first = gs.profile(
+            name, tasks=["find_minimum"], n=8, scale="smoke", id_source="prior", mode="direct", concurrency=1, out=tmp_path / "a"
+        )
         failed = first.responses.filter(pl.col("failed") != "")
         assert 4 <= len(failed) <= 6
         assert "HTTP 422: bad question" in failed["failed"][0]
         asked = len(server.seen)
-        second = gs.profile(name, tasks=["find_minimum"], n=8, scale="smoke", id_source="prior", mode="direct", concurrency=1, out=tmp_path / "b")
+        second = gs.profile(
+            name, tasks=["find_minimum"], n=8, scale="smoke", id_source="prior", mode="direct", concurrency=1, out=tmp_path / "b"
+        )
         assert len(server.seen) - asked == len(failed)
         assert len(second.responses.filter(pl.col("failed") != "")) < len(failed)
 
 
 def test_a_budget_stops_cleanly_and_the_same_command_resumes(tmp_path: Path) -> None:
     with serving() as server:
-        how: dict[str, Any] = {"tasks": ["find_minimum"], "n": 16, "scale": "smoke", "id_source": "prior", "mode": "direct", "concurrency": 2, "out": tmp_path / "o"}
+        how: dict[str, Any] = {
+            "tasks": ["find_minimum"],
+            "n": 16,
+            "scale": "smoke",
+            "id_source": "prior",
+            "mode": "direct",
+            "concurrency": 2,
+            "out": tmp_path / "o",
+        }
         name = f"openai:normal@{server.url}"
         with pytest.raises(IncompleteError, match="stopped at the budget .* with [0-9]+ of 32 blocks unasked"):
             gs.profile(name, budget="700", **how)
@@ -190,7 +234,9 @@ def test_hostile_replies_are_inert_on_the_page_and_keys_stay_out(tmp_path: Path,
 def test_dropped_parameters_are_said_on_the_page_also_from_the_store(tmp_path: Path) -> None:
     with serving() as server:
         for out in ("a", "b"):
-            gs.profile(f"openai:no-temperature@{server.url}", tasks=["find_minimum"], n=4, scale="smoke", id_source="prior", out=tmp_path / out)
+            gs.profile(
+                f"openai:no-temperature@{server.url}", tasks=["find_minimum"], n=4, scale="smoke", id_source="prior", out=tmp_path / out
+            )
     pages = [(tmp_path / out / "index.html").read_text() for out in "ab"]
     assert pages[0] == pages[1]
     assert "asked without them: temperature" in pages[0]
@@ -220,7 +266,13 @@ def test_own_questions_from_csv_and_jsonl(tmp_path: Path, monkeypatch: pytest.Mo
     table = "question,answer,split,level\n2 + 2?,4,id,easy\n1 + 3?,4,ood,easy\n2 + 3?,5,ood,hard\n,7,id,easy\n"
     (tmp_path / "q.csv").write_text(table)
     result = gs.profile("py:mine:answer", data=tmp_path / "q.csv", out=tmp_path / "o")
-    assert result.about["sections"]["questions"]["facts"]["columns"] == {"input": "question", "target": "answer", "level": "level", "split": "split", "scorer": "number"}
+    assert result.about["sections"]["questions"]["facts"]["columns"] == {
+        "input": "question",
+        "target": "answer",
+        "level": "level",
+        "split": "split",
+        "scorer": "number",
+    }
     assert result.headline == "It answers 67 % of 3 questions right (21 to 94 %): 100 % on id, 50 % on ood (difference −39 to 91 points)."
     assert "1 row(s) of the file have no question" in result.page.read_text()
     lines = [{"q": "pick", "options": ["red", "5"], "answer": "B"}, {"q": "2 + 2", "options": ["4", "6"], "answer": "4"}]
@@ -343,7 +395,9 @@ def test_dry_run_asks_nothing(capsys: pytest.CaptureFixture[str], tmp_path: Path
         (["compare", "demo", "demo"], 2, "same model"),
     ],
 )
-def test_bad_input_is_one_clear_line(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], code: int, said: str) -> None:
+def test_bad_input_is_one_clear_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], code: int, said: str
+) -> None:
     monkeypatch.chdir(tmp_path)
     got, _, err = cli(capsys, *words)
     assert got == code

@@ -9,16 +9,18 @@ import subprocess
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from genscope.core.errors import UsageError
 from genscope.core.store import write_whole
 
-if TYPE_CHECKING:
-    from genscope.verbs.result_folder import Result
-
 PUBLISHED_SEEDS = {"scylla": (0,)}
 """The fixed seeds of each study's profile claims."""
+CALIBRATION = {
+    "scylla": "seed 999, on the number of elements that a probe prompt yields (the precondition of SCY-4) and never on their values: wording of the probe, an opened "
+    "bracket as the beginning of the reply, no repetition penalty, 32 replies of 120 tokens"
+}
+"""What was tuned before the verdict seeds were run."""
 PUBLISHED_SCALES = ("standard", "extended", "paper")
 
 
@@ -43,13 +45,13 @@ def check_before(study: str, model: str, scale: str, seeds: Sequence[int], again
     return path
 
 
-def publish_profile(study: str, result: Result) -> Path:
-    """Write the verdicts of a profile's claims in the board's form, with its records beside them; returns the path."""
-    about, run = result.about, json.loads((result.folder / "run.json").read_text())
+def publish_profile(study: str, folder: Path) -> Path:
+    """Write the verdicts of a profile's result folder in the board's form, with its records beside them; returns the path."""
+    about, run = (json.loads((folder / name).read_text("utf-8")) for name in ("result.json", "run.json"))
     plan, facts = about["plan"], about["sections"][study]["facts"]
     path = check_before(study, about["model"]["name"], plan["scale"], plan["seeds"], again=True)
     records = path.with_suffix(".records.parquet")
-    held = (result.folder / "records.parquet").read_bytes()
+    held = (folder / "records.parquet").read_bytes()
     write_whole(records, held)
     entry: dict[str, Any] = {
         "study": study,
@@ -59,7 +61,7 @@ def publish_profile(study: str, result: Result) -> Path:
         "seeds": plan["seeds"],
         "claims": about["sections"][study]["claims"],
         "records": {"file": records.name, "sha256": hashlib.sha256(held).hexdigest()},
-        "calibration": "none: nothing was tuned on these claims",
+        "calibration": CALIBRATION.get(study, "none"),
         "deviations": about["sections"][study]["notes"],
         "settings": facts,
         "versions": {**_versions(), "commit": _git("rev-parse", "HEAD") or ""},
