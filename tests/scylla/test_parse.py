@@ -86,8 +86,8 @@ def test_rendered_numbers_are_read_back(number: int) -> None:
 
 @given(st.text(max_size=300))
 def test_no_text_raises(text: str) -> None:
-    parse_number(text)
-    parse_list(text)
+    for found in (parse_number(text), parse_list(text)):
+        assert (found.value is None) == (found.how == "none")
 
 
 HOSTILE = [

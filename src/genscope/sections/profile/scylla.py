@@ -164,6 +164,9 @@ def _notes(sets: list[scylla_ask.TaskSet], skipped: list[scylla_ask.Skipped], re
         )
     notes += list(dict.fromkeys(f"{item.task.title}: {note}" for item in sets for note in item.sampler.notes))
     dropped = sorted({name for names in responses["dropped"].unique() for name in names.split(", ") if name})
+    refused = int(responses["refused"].sum())
+    if refused:
+        notes.append(f"{refused} of {len(responses)} replies were refusals; they are graded like any other reply")
     if dropped:
         notes.append(f"The server did not accept these parameters, and was asked without them: {', '.join(dropped)}")
     return notes

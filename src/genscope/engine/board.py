@@ -1,0 +1,50 @@
+"""The board: every published verdict in one table, generated from results/*.json.
+
+`python -m genscope.engine.board` writes docs/board.md, and the same table between the marks of the README.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+BEGIN, END = "<!-- board: made by `make board` -->", "<!-- end of board -->"
+_HEAD = "| claim | model | verdict | effect (95 % interval) | n | placebo |\n| --- | --- | --- | --- | --- | --- |"
+
+
+def table(results: Path) -> str:
+    """The board as Markdown: a row for each claim of each result file, in order of names."""
+    rows = []
+    for path in sorted(results.glob("*.json")):
+        held = json.loads(path.read_text("utf-8"))
+        rows += [_row(held, claim) for claim in held["claims"]]
+    return "\n".join([_HEAD, *rows])
+
+
+def _row(held: dict[str, Any], claim: dict[str, Any]) -> str:
+    placebo = claim.get("placebo")
+    beside = "none" if placebo is None else f"{placebo['verdict']}, {_effect(placebo)}"
+    model = f"{held['model']['name']}, {held['scale']}" if "model" in held else held["scale"]
+    said = "" if claim["verdict"] == "reproduced" else f": {claim['reason']}"
+    return f"| **{claim['id']}** {claim['sentence']} | {model} | **{claim['verdict']}**{said} | {_effect(claim)} | {claim['n']:,} | {beside} |"
+
+
+def _effect(entry: dict[str, Any]) -> str:
+    if entry["effect"] is None:
+        return "no estimate"
+    interval = "no interval" if entry["ci"] is None else f"{entry['ci'][0]:.3f} to {entry['ci'][1]:.3f}"
+    return f"{entry['effect']:.3f} ({interval})"
+
+
+def write(root: Path) -> None:
+    """Write docs/board.md and the README's part."""
+    made = table(root / "results")
+    (root / "docs" / "board.md").write_text(f"# Board\n\nGenerated from `results/*.json` by `make board`. The effect shown is that of the weakest clause.\n\n{made}\n", "utf-8")
+    readme = root / "README.md"
+    before, _, rest = readme.read_text("utf-8").partition(BEGIN)
+    readme.write_text(f"{before}{BEGIN}\n\n{made}\n\n{END}{rest.partition(END)[2]}", "utf-8")
+
+
+if __name__ == "__main__":
+    write(Path.cwd())
