@@ -27,7 +27,9 @@ def _row(held: dict[str, Any], claim: dict[str, Any]) -> str:
     beside = "none" if placebo is None else f"{placebo['verdict']}, {_effect(placebo)}"
     model = f"{held['model']['name']}, {held['scale']}" if "model" in held else held["scale"]
     said = "" if claim["verdict"] == "reproduced" else f": {claim['reason']}"
-    return f"| **{claim['id']}** {claim['sentence']} | {model} | **{claim['verdict']}**{said} | {_effect(claim)} | {claim['n']:,} | {beside} |"
+    return (
+        f"| **{claim['id']}** {claim['sentence']} | {model} | **{claim['verdict']}**{said} | {_effect(claim)} | {claim['n']:,} | {beside} |"
+    )
 
 
 def _effect(entry: dict[str, Any]) -> str:
@@ -40,7 +42,9 @@ def _effect(entry: dict[str, Any]) -> str:
 def write(root: Path) -> None:
     """Write docs/board.md and the README's part."""
     made = table(root / "results")
-    (root / "docs" / "board.md").write_text(f"# Board\n\nGenerated from `results/*.json` by `make board`. The effect shown is that of the weakest clause.\n\n{made}\n", "utf-8")
+    (root / "docs" / "board.md").write_text(
+        f"# Board\n\nGenerated from `results/*.json` by `make board`. The effect shown is that of the weakest clause.\n\n{made}\n", "utf-8"
+    )
     readme = root / "README.md"
     before, _, rest = readme.read_text("utf-8").partition(BEGIN)
     readme.write_text(f"{before}{BEGIN}\n\n{made}\n\n{END}{rest.partition(END)[2]}", "utf-8")

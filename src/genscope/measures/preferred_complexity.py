@@ -33,10 +33,10 @@ def preferred_complexity(accuracy: float, levels: Float[np.ndarray, " K"], curve
     """
     if len(levels) < 2 or len(levels) != len(curve):
         raise UsageError(f"preferred complexity needs accuracies at two levels or more, got {len(levels)}")
-    from sklearn.isotonic import IsotonicRegression
+    from scipy.optimize import isotonic_regression
 
     x, y = np.asarray(levels, float), np.asarray(curve, float)
-    fitted = IsotonicRegression(increasing=False).fit_transform(x, y)
+    fitted = np.asarray(isotonic_regression(y, increasing=False).x)
     error = float(np.sqrt(np.mean((y - fitted) ** 2)))
     if accuracy >= fitted[0] or accuracy <= fitted[-1]:
         end = fitted[0] if accuracy >= fitted[0] else fitted[-1]

@@ -93,7 +93,8 @@ def profile(
     sections = choose(plan, subject, named, without)
     rate = Price.parse(price) if price else None
     meter = Meter(Budget.parse(budget) if budget else None, rate)
-    cost = estimate(sections, subject, plan)
+    asks_first = not yes and confirm is not None and subject.spends
+    cost = estimate(sections, subject, plan) if dry_run or asks_first else Cost(requests=0, tokens_in=0, tokens_out=0)
     if dry_run:
         money = rate.of(cost.tokens_in, cost.tokens_out) if rate else None
         return DryRun(
