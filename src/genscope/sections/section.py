@@ -90,8 +90,12 @@ class Section(ABC):
         """Whether the section runs when the user does not name it."""
 
     @abstractmethod
+    def check(self, model: Model, plan: ProfilePlan) -> None:
+        """Raise where the plan cannot be carried out (unknown task, missing file, wrong column). All sections are checked before any asks."""
+
+    @abstractmethod
     def cost(self, model: Model, plan: ProfilePlan) -> Cost:
-        """Estimated size of the run. Raises where the plan cannot be carried out (unknown task, wrong column), before anything is asked."""
+        """Estimated size of the run."""
 
     @abstractmethod
     def preview(self, model: Model, plan: ProfilePlan) -> str:

@@ -91,6 +91,8 @@ def profile(
         n=n, mode=mode, id_source=id_source, seeds=tuple(seeds), data=None if data is None else Path(data).expanduser(), columns=dict(columns or {}), options=named,
     )  # fmt: skip
     sections = choose(plan, subject, named, without)
+    for one in sections:
+        one.check(subject, plan)
     rate = Price.parse(price) if price else None
     meter = Meter(Budget.parse(budget) if budget else None, rate)
     asks_first = not yes and confirm is not None and subject.spends

@@ -39,6 +39,10 @@ class QuestionsSection(Section):
     def fits(self, plan: ProfilePlan) -> bool:
         return plan.data is not None
 
+    def check(self, model: Model, plan: ProfilePlan) -> None:
+        self._read(plan)
+        self._mode(plan, model)
+
     def cost(self, model: Model, plan: ProfilePlan) -> Cost:
         read, mode = self._read(plan), self._mode(plan, model)
         examples = _chosen(read.examples, plan.n)

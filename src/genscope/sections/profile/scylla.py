@@ -34,6 +34,9 @@ class ScyllaSection(Section):
     def fits(self, plan: ProfilePlan) -> bool:
         return plan.data is None
 
+    def check(self, model: Model, plan: ProfilePlan) -> None:
+        resolve_mode(configure(plan).mode, model)
+
     def cost(self, model: Model, plan: ProfilePlan) -> Cost:
         config = configure(plan)
         mode = resolve_mode(config.mode, model)
