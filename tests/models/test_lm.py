@@ -78,6 +78,19 @@ def test_sampling_is_reproducible_and_leaves_the_global_generator_alone(folder: 
     assert first != other
 
 
+@pytest.mark.parametrize(("top_k", "top_p"), [(60, 0.95), (5, 0.5), (1, 0.1), (10_000, 0.99)])
+def test_nucleus_of_the_top_equals_both_filters_of_transformers(top_k: int, top_p: float) -> None:
+    import torch
+    from transformers import TopKLogitsWarper, TopPLogitsWarper
+
+    from genscope.models.lm import _NucleusOfTop
+
+    scores = torch.randn(16, 2_000, generator=torch.Generator().manual_seed(3)) * 3
+    ids = torch.zeros(16, 1, dtype=torch.long)
+    wanted = TopPLogitsWarper(top_p)(ids, TopKLogitsWarper(top_k)(ids, scores))
+    assert torch.equal(_NucleusOfTop(top_k, top_p)(ids, scores), wanted)
+
+
 def test_stop_texts_end_a_reply(folder: Path) -> None:
     model = names.make(f"hf:{folder}?dtype=f32")
     whole = generate(model, requests(6), max_tokens=30)

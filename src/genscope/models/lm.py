@@ -213,7 +213,7 @@ class LocalLM(Model):
 
     def _decode(self, ids_BT: torch.Tensor, mask_BT: torch.Tensor, sampling: Sampling, pad: int) -> torch.Tensor:
         import torch
-        from transformers import GenerationConfig, StoppingCriteriaList
+        from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
 
         from genscope.models.quiet import quietly
 
@@ -223,6 +223,10 @@ class LocalLM(Model):
         chosen["eos_token_id"] = sorted(_end_tokens(model, tokenizer)) or None
         if sampled:
             chosen |= {"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": sampling.top_k}
+        nucleus = None
+        if sampled and sampling.top_k > 0 and sampling.top_p < 1:
+            chosen |= {"top_p": 1.0, "top_k": 0}
+            nucleus = LogitsProcessorList([_NucleusOfTop(sampling.top_k, sampling.top_p)])
         if sampling.repetition_penalty != 1.0:
             chosen["repetition_penalty"] = sampling.repetition_penalty
         stops = StoppingCriteriaList([_StopTexts(tokenizer, sampling.stop, ids_BT.shape[1])]) if sampling.stop else None
@@ -232,8 +236,8 @@ class LocalLM(Model):
                 if sampled:
                     torch.manual_seed(sampling.seed)  # house: seeded inside fork_rng from the seed tree
                 return model.generate(
-                    input_ids=ids_BT, attention_mask=mask_BT, generation_config=GenerationConfig(**chosen), stopping_criteria=stops
-                )
+                    input_ids=ids_BT, attention_mask=mask_BT, generation_config=GenerationConfig(**chosen), stopping_criteria=stops, logits_processor=nucleus
+                )  # fmt: skip
         except torch.OutOfMemoryError as error:
             raise ModelError(
                 f"{self.name}: out of memory on a block of {len(ids_BT)} prompts of {ids_BT.shape[1]} tokens. Use ?dtype=bf16, ?device=cpu or a smaller model"
@@ -354,6 +358,22 @@ def _too_long(tokens: int, new: int, room: int) -> Reply:
         finish="failed",
         error=f"prompt of {tokens} tokens and {new} new ones exceed the model's context of {room}",
     )
+
+
+class _NucleusOfTop:
+    """Top-k, then top-p among those k: the same distribution as the two filters of transformers one after the other, without sorting the whole vocabulary."""
+
+    def __init__(self, top_k: int, top_p: float) -> None:
+        self.top_k, self.top_p = top_k, top_p
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        import torch
+
+        best_BK, places_BK = scores.topk(min(self.top_k, scores.shape[-1]), dim=-1)
+        share_BK = best_BK.float().softmax(-1)
+        # a token is kept while the mass before it is below top_p; the first one always is
+        dropped_BK = share_BK.cumsum(-1) - share_BK >= self.top_p
+        return torch.full_like(scores, -torch.inf).scatter(-1, places_BK, best_BK.masked_fill(dropped_BK, -torch.inf))
 
 
 class _StopTexts:

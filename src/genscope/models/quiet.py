@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 
 
 @contextmanager
@@ -19,7 +20,7 @@ def quietly() -> Iterator[None]:
     logging.disable_progress_bar()
     disable_progress_bars()
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), redirect_stderr(io.StringIO()):  # some bars of transformers ask nobody
             warnings.simplefilter("ignore")
             yield
     finally:

@@ -63,10 +63,14 @@ def whole_blocks(n: int, block: int) -> int:
 
 # --- the probe
 
+PROBE_BLOCK = 32
+"""Replies decoded together by models that work in blocks: all prompts are the same, need no padding, and 32 rows take 1.4 times as long as 16."""
+
 
 def probe_jobs(task: scylla.AlgorithmicTask, config: ScyllaConfig, seed: int, model: Model) -> list[GenerateJob]:
     """Blocks of the probe prompt; each samples with a seed of its own, named by the number of the block."""
-    text, opening, block = scylla.probe_prompt(task), scylla.probe_opening(task), model.block
+    text, opening = scylla.probe_prompt(task), scylla.probe_opening(task)
+    block = PROBE_BLOCK if model.block > 1 else 1
     forced = opening if "prefill" in model.abilities else ""
     request = Request(messages=(SYSTEM, Message("user", text)), prefill=forced, plain=f"{text}\n\n{opening}")
     jobs = []
