@@ -18,7 +18,7 @@ PUBLISHED_SEEDS = {"scylla": (0,)}
 """The fixed seeds of each study's profile claims."""
 CALIBRATION = {
     "scylla": "seed 999, on the number of elements that a probe prompt yields (the precondition of SCY-4) and never on their values: wording of the probe, an opened "
-    "bracket as the beginning of the reply, no repetition penalty, 32 replies of 120 tokens"
+    "bracket as the beginning of the reply, no repetition penalty, 32 replies of 96 tokens"
 }
 """What was tuned before the verdict seeds were run."""
 PUBLISHED_SCALES = ("standard", "extended", "paper")

@@ -33,7 +33,7 @@ class ScyllaConfig:
     seeds: tuple[int, ...] = (0,)
     probe_completions: int = 32
     """Replies to the probe prompt, a task and seed."""
-    probe_tokens: int = 120
+    probe_tokens: int = 96
     # Differs from the paper: no repetition penalty below scale `paper`; with the authors' 1.2 a small model cannot write a list (commas and digits are penalised).
     probe_penalty: float = 1.0
     """Repetition penalty of the probe."""
