@@ -1,5 +1,10 @@
-"""`python -m genscope` is the command line."""
+"""`python -m genscope` is the command line; `python -m genscope worker` computes cells for a study that is running."""
 
-from genscope.cli import main
+import sys
+
+if sys.argv[1:] == ["worker"]:
+    from genscope.engine.worker import main
+else:
+    from genscope.cli import main
 
 main()

@@ -29,6 +29,8 @@ app = App(
       genscope profile smollm2         a real language model on this computer's CPU
 
       genscope profile openai:gpt-4o-mini --dry-run      what an endpoint would be asked
+
+      genscope study run simplicity-bias --scale smoke   a paper that runs
     """,
     help_format="plaintext",
     help_flags=["--help", "-h"],
@@ -92,9 +94,11 @@ def profile(
         if value is not None
     }
     if publish:
-        from genscope.engine.publish import check_before
+        from genscope.engine.publish import check_before, profile_file
+        from genscope.studies import study
 
-        check_before("scylla", model, scale, _whole("--seeds", seeds), again)
+        judged = study("scylla")
+        check_before(judged, profile_file(judged.name, model), scale, _whole("--seeds", seeds), again)
     found = run(
         model, tasks=_commas(tasks), levels=_commas(levels), n=n, mode=mode, id_source=id_source, scale=scale,  # pyright: ignore[reportArgumentType]
         seeds=_whole("--seeds", seeds), data=data, columns=columns, with_=with_ or (), without=without or (), out=out, fresh=fresh, dry_run=dry_run,
@@ -105,8 +109,9 @@ def profile(
         return 0
     if publish:
         from genscope.engine.publish import publish_profile
+        from genscope.studies import study
 
-        _say(f"Published: {publish_profile('scylla', found.folder)}", json)
+        _say(f"Published: {publish_profile(study('scylla'), found.folder)}", json)
     _show_result(found, json)
     return 0
 
@@ -209,6 +214,9 @@ def doctor(
     return 0
 
 
+app.command("genscope.cli_study:app", name="study", help="Is this paper's claim true here? Executable papers with verdicts and placebos.")
+app.command("genscope.cli_study:papers", name="papers")
+app.command("genscope.cli_study:report", name="report")
 app.register_install_completion_command()
 
 

@@ -149,6 +149,22 @@ def judge(claim: Claim, records: pl.DataFrame, seed: Seed) -> Verdict:
     return judge_all([claim], records, seed)[0]
 
 
+def with_placebo(verdict: Verdict, placebo: Verdict, kind: str) -> dict[str, Any]:
+    """The board's entry of a claim beside its placebo. A placebo whose preconditions fail is void, and one that is reproduced shows
+    that the test does not see the mechanism: in both cases the claim is inconclusive, whatever its own records say.
+    """
+    entry, control = verdict.plain(), placebo.plain()
+    void = [one["sentence"] for one in placebo.preconditions if not one["met"]]
+    answer = "void" if void else placebo.verdict
+    entry["placebo"] = {
+        "kind": kind, "effect": control["effect"], "ci": control["ci"], "n": control["n"], "verdict": answer, "reason": control["reason"], "clauses": control["clauses"],
+    }  # fmt: skip
+    if verdict.verdict == "reproduced" and answer in ("void", "reproduced"):
+        why = f"its placebo is void ({'; '.join(void)})" if void else "its placebo is reproduced too"
+        entry |= {"verdict": "inconclusive", "reason": f"the claim's own records satisfy it, but {why}"}
+    return entry
+
+
 def _of(claim: Claim, records: pl.DataFrame) -> pl.DataFrame:
     import polars as pl
 

@@ -31,6 +31,14 @@ class ModelError(GenscopeError, ValueError):
     """A model that cannot be loaded, or cannot do what is asked of it."""
 
 
+class TrainingError(GenscopeError, ArithmeticError):
+    """A training run that went wrong: a loss that is no number, a layer that does not fit."""
+
+
+class StudyError(GenscopeError, ValueError):
+    """A study that cannot be run as asked: splits that overlap, an unknown part."""
+
+
 class EndpointError(ModelError):
     """A server that refuses, or fails for good, after the retries."""
 

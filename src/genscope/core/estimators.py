@@ -100,6 +100,13 @@ def _differences(clause: Clause, rows: pl.DataFrame) -> np.ndarray:
     return (joined["value"] - joined["value_b"]).to_numpy()
 
 
+def unit_values(clause: Clause, rows: pl.DataFrame) -> np.ndarray:
+    """The values that a paired test would see, one a unit; empty when a side or a column is not there."""
+    if clause.contrast is not None and not {clause.contrast[1], clause.contrast[2]} <= set(rows[clause.contrast[0]].to_list()):
+        return np.empty(0)
+    return _differences(clause, rows) if len(rows) else np.empty(0)
+
+
 def _paired_t(clause: Clause, rows: pl.DataFrame, seed: Seed) -> Estimate:
     differences = _differences(clause, rows)
     interval = paired_t(differences, 1 - clause.alpha)

@@ -2,23 +2,27 @@
 
 A value lies in one file, written under a temporary name and renamed, with a checksum inside: two processes
 may share a store, a killed one leaves no half value, and a damaged file counts as missing (and is reported).
-The files are the index; there is nothing else to lose. JSON only, no pickle.
+The files are the index; there is nothing else to lose. JSON and npz, no pickle.
 """
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from genscope.core.canonical import canonical, digest
 from genscope.core.errors import StoreError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def home() -> Path:
@@ -75,9 +79,38 @@ class Store:
         text = canonical({"key": key, "sum": digest(value), "value": value})
         write_whole(path, text.encode("utf-8", "surrogatepass"))
 
+    def put_arrays(self, key: str, arrays: Mapping[str, np.ndarray], about: Any) -> None:
+        """Keep named arrays (an npz file) and plain facts under `key`."""
+        import io
+
+        import numpy as np
+
+        buffer = io.BytesIO()
+        np.savez(buffer, allow_pickle=False, **arrays)
+        raw = buffer.getvalue()
+        write_whole(self.path(key).with_suffix(".npz"), raw)
+        self.put(key, {"about": about, "arrays": hashlib.blake2b(raw).hexdigest()})
+
+    def get_arrays(self, key: str) -> tuple[dict[str, np.ndarray], Any] | None:
+        """The arrays and facts of `key`, or None when they are not there or damaged."""
+        import io
+
+        import numpy as np
+
+        held, path = self.get(key), self.path(key).with_suffix(".npz")
+        if held is None:
+            return None
+        raw = path.read_bytes() if path.is_file() else b""
+        if hashlib.blake2b(raw).hexdigest() != held["arrays"]:
+            self.damaged.append(key)
+            path.unlink(missing_ok=True)
+            return None
+        with np.load(io.BytesIO(raw), allow_pickle=False) as found:
+            return {name: found[name] for name in found.files}, held["about"]
+
     def files(self) -> Iterator[Path]:
         """Every value's file, in no order."""
-        return self.folder.glob("??/*.json") if self.folder.is_dir() else iter(())
+        return (path for kind in ("json", "npz") for path in self.folder.glob(f"??/*.{kind}"))
 
     def size(self) -> tuple[int, int]:
         """Number of values, and their bytes."""

@@ -6,26 +6,20 @@ import hashlib
 import json
 import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from genscope.core.errors import UsageError
 from genscope.core.store import write_whole
+from genscope.engine.study import Study
 
-PUBLISHED_SEEDS = {"scylla": (0,)}
-"""The fixed seeds of each study's profile claims."""
-CALIBRATION = {
-    "scylla": "seed 999, on the number of elements that a probe prompt yields (the precondition of SCY-4) and never on their values: wording of the probe, an opened "
-    "bracket as the beginning of the reply, no repetition penalty, 32 replies of 96 tokens"
-}
-"""What was tuned before the verdict seeds were run."""
 PUBLISHED_SCALES = ("standard", "extended", "paper")
 
 
-def check_before(study: str, model: str, scale: str, seeds: Sequence[int], again: bool) -> Path:
-    """Where the verdicts will go; UsageError when they may not be published: no checkout, a dirty tree, other seeds, smoke scale, or there already."""
+def check_before(study: Study, file: str, scale: str, seeds: Sequence[int], again: bool) -> Path:
+    """Where the verdicts will go (results/FILE.json); UsageError when they may not be published: no checkout, a dirty tree, other seeds, smoke scale, or there already."""
     root = _git("rev-parse", "--show-toplevel")
     if root is None or not (Path(root) / "src" / "genscope").is_dir():
         raise UsageError("--publish writes to results/ of a genscope checkout; run it from one")
@@ -37,46 +31,61 @@ def check_before(study: str, model: str, scale: str, seeds: Sequence[int], again
         raise UsageError(
             f"--publish: scale must be one of {', '.join(PUBLISHED_SCALES)}; got {scale!r} (smoke is too little for a verdict)"
         )
-    if tuple(seeds) != PUBLISHED_SEEDS[study]:
-        raise UsageError(f"--publish: seeds must be the study's fixed list {list(PUBLISHED_SEEDS[study])}, got {list(seeds)}")
-    path = Path(root) / "results" / f"{study}-{_slug(model)}.json"
+    if tuple(seeds) != study.seeds:
+        raise UsageError(f"--publish: seeds must be the study's fixed list {list(study.seeds)}, got {list(seeds)}")
+    path = Path(root) / "results" / f"{file}.json"
     if path.exists() and not again:
         raise UsageError(f'{path.name} is there already. Add --again to replace its verdicts; the former ones are kept under "earlier"')
     return path
 
 
-def publish_profile(study: str, folder: Path) -> Path:
+def profile_file(study: str, model: str) -> str:
+    """Name of the result file of a study's claims on a model, without ending."""
+    return f"{study}-{re.sub(r'[^A-Za-z0-9._]+', '-', model).strip('-')}"
+
+
+def check_study(study: Study, scale: str, seeds: Sequence[int] | None, parts: Sequence[str] | None, again: bool) -> Path:
+    """As `check_before`, for a study's own file; all parts must be run."""
+    if parts is not None and set(parts) != set(study.parts):
+        raise UsageError(f"--publish: all parts are published together ({', '.join(study.parts)}); got {', '.join(parts)}. Finished cells are not computed again")
+    return check_before(study, study.name, scale, study.seeds if seeds is None else seeds, again)
+
+
+def publish_profile(study: Study, folder: Path) -> Path:
     """Write the verdicts of a profile's result folder in the board's form, with its records beside them; returns the path."""
-    about, run = (json.loads((folder / name).read_text("utf-8")) for name in ("result.json", "run.json"))
-    plan, facts = about["plan"], about["sections"][study]["facts"]
-    path = check_before(study, about["model"]["name"], plan["scale"], plan["seeds"], again=True)
-    records = path.with_suffix(".records.parquet")
+    about = json.loads((folder / "result.json").read_text("utf-8"))
+    plan, section = about["plan"], about["sections"][study.name]
+    path = check_before(study, profile_file(study.name, about["model"]["name"]), plan["scale"], plan["seeds"], again=True)
+    own = {
+        "model": {name: about["model"][name] for name in ("name", "sentence", "parameters", "identity")}, "headline": about["headline"],
+        "scale": plan["scale"], "seeds": plan["seeds"], "claims": section["claims"], "deviations": section["notes"], "settings": section["facts"],
+    }  # fmt: skip
+    return _write(study, path, folder, own)
+
+
+def publish_study(study: Study, about: Mapping[str, Any], folder: Path) -> Path:
+    """Write a study's verdicts, with its records beside them; returns the path. Refuses a run with failed cells or missing data."""
+    if about["failed"] or about["not_run"]:
+        lost = [*about["failed"], *(f"part {one['part']}" for one in about["not_run"])]
+        raise UsageError(f"--publish: {len(lost)} of the study's cells or parts were not computed ({'; '.join(lost[:3])}); nothing was published")
+    path = check_study(study, about["scale"], about["seeds"], about["parts"], again=True)
+    own = {name: about[name] for name in ("headline", "scale", "seeds", "parts", "claims", "power", "code")}
+    return _write(study, path, folder, {**own, "deviations": list(study.deviations)})
+
+
+def _write(study: Study, path: Path, folder: Path, own: Mapping[str, Any]) -> Path:
+    records, run = path.with_suffix(".records.parquet"), json.loads((folder / "run.json").read_text("utf-8"))
     held = (folder / "records.parquet").read_bytes()
     write_whole(records, held)
     entry: dict[str, Any] = {
-        "study": study,
-        "model": {name: about["model"][name] for name in ("name", "sentence", "parameters", "identity")},
-        "headline": about["headline"],
-        "scale": plan["scale"],
-        "seeds": plan["seeds"],
-        "claims": about["sections"][study]["claims"],
-        "records": {"file": records.name, "sha256": hashlib.sha256(held).hexdigest()},
-        "calibration": CALIBRATION.get(study, "none"),
-        "deviations": about["sections"][study]["notes"],
-        "settings": facts,
-        "versions": {**_versions(), "commit": _git("rev-parse", "HEAD") or ""},
-        "wall_seconds": run["wall_seconds"],
-        "cpu_seconds": run["cpu_seconds"],
-    }
+        "study": study.name, **own, "records": {"file": records.name, "sha256": hashlib.sha256(held).hexdigest()}, "calibration": study.calibration,
+        "versions": {**_versions(), "commit": _git("rev-parse", "HEAD") or ""}, "wall_seconds": run["wall_seconds"], "cpu_seconds": run["cpu_seconds"],
+    }  # fmt: skip
     if path.exists():
         former = json.loads(path.read_text())
         entry["earlier"] = [*former.pop("earlier", []), former]
     write_whole(path, (json.dumps(entry, indent=2, ensure_ascii=False) + "\n").encode())
     return path
-
-
-def _slug(model: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._]+", "-", model).strip("-")
 
 
 def _git(*arguments: str) -> str | None:

@@ -22,7 +22,7 @@ def valley(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     import altair as alt
 
     levels, split, dodge, colour = _axes(alt, rows)
-    base = alt.Chart(_data(alt, rows))
+    base = alt.Chart(plain_data(alt, rows))
     tips = [
         alt.Tooltip("level:N"),
         alt.Tooltip("name:N", title="elements"),
@@ -39,14 +39,14 @@ def valley(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         x=levels, xOffset=dodge, y=alt.Y("accuracy:Q"), color=colour, shape=split, tooltip=tips
     )
     chance = base.mark_tick(thickness=2, size=16, color=GREY).encode(x=levels, xOffset=dodge, y=alt.Y("chance:Q"), tooltip=tips)
-    return _finished(alt.layer(lines, chance, bars, points), 280)
+    return finished(alt.layer(lines, chance, bars, points), 280)
 
 
 def gaps(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The generalization gap of each level with its interval; the critical level in colour. rows: level, gap, low, high, critical (bool)."""
     import altair as alt
 
-    base = alt.Chart(_data(alt, rows))
+    base = alt.Chart(plain_data(alt, rows))
     levels = _level_axis(alt, rows)
     tips = [
         alt.Tooltip("level:N"),
@@ -59,7 +59,7 @@ def gaps(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         x=levels, y=_points_axis(alt, "gap", "gap, in points"), color=colour, tooltip=tips
     )
     rules = base.mark_rule(strokeWidth=2, opacity=0.8).encode(x=levels, y=alt.Y("low:Q"), y2="high:Q")
-    return _finished(alt.layer(bars, rules), 150)
+    return finished(alt.layer(bars, rules), 150)
 
 
 def among_published(published: Sequence[Mapping[str, Any]], mine: Sequence[Mapping[str, Any]], comparable: bool) -> dict[str, Any]:
@@ -72,10 +72,10 @@ def among_published(published: Sequence[Mapping[str, Any]], mine: Sequence[Mappi
     levels = _level_axis(alt, mine)
     y = alt.Y("score:Q", title="generalization score S", scale=alt.Scale(domain=[-0.4, 1]))
     tips = [alt.Tooltip("model:N"), alt.Tooltip("level:N"), alt.Tooltip("score:Q", format=".3f")]
-    grey = alt.Chart(_data(alt, published)).mark_line(strokeWidth=1, opacity=0.55, color=GREY, point={"size": 18, "color": GREY, "opacity": 0.55}).encode(x=levels, y=y, detail="model:N", tooltip=tips)  # fmt: skip
-    own = alt.Chart(_data(alt, mine)).mark_line(strokeWidth=3, color=OOD_COLOUR, strokeDash=[1, 0] if comparable else [5, 4], point={"size": 70, "color": OOD_COLOUR, "filled": True}).encode(x=levels, y=y, tooltip=tips)  # fmt: skip
+    grey = alt.Chart(plain_data(alt, published)).mark_line(strokeWidth=1, opacity=0.55, color=GREY, point={"size": 18, "color": GREY, "opacity": 0.55}).encode(x=levels, y=y, detail="model:N", tooltip=tips)  # fmt: skip
+    own = alt.Chart(plain_data(alt, mine)).mark_line(strokeWidth=3, color=OOD_COLOUR, strokeDash=[1, 0] if comparable else [5, 4], point={"size": 70, "color": OOD_COLOUR, "filled": True}).encode(x=levels, y=y, tooltip=tips)  # fmt: skip
     zero = alt.Chart(alt.Data(values=[{"zero": 0}])).mark_rule(opacity=0.4).encode(y="zero:Q")
-    return _finished(alt.layer(zero, grey, own), 280)
+    return finished(alt.layer(zero, grey, own), 280)
 
 
 def differences(rows: Sequence[Mapping[str, Any]], first: str, second: str) -> dict[str, Any]:
@@ -90,12 +90,12 @@ def differences(rows: Sequence[Mapping[str, Any]], first: str, second: str) -> d
         title=f"← {first} ahead   ·   {second} ahead →   (points)",
         axis=alt.Axis(labelExpr="format(100 * datum.value, '.0f')", tickCount=5),
     )
-    base = alt.Chart(_data(alt, rows))
+    base = alt.Chart(plain_data(alt, rows))
     tips = [alt.Tooltip("level:N"), _percent_tip(alt, "difference"), _percent_tip(alt, "low"), _percent_tip(alt, "high")]
     zero = alt.Chart(alt.Data(values=[{"zero": 0}])).mark_rule(opacity=0.5).encode(x=alt.X("zero:Q"))
     rules = base.mark_rule(strokeWidth=2, color=OOD_COLOUR).encode(y=y, x=alt.X("low:Q"), x2="high:Q")
     points = base.mark_point(filled=True, size=90, color=OOD_COLOUR, opacity=1).encode(y=y, x=x, tooltip=tips)
-    return _finished(alt.layer(zero, rules, points), 36 * max(3, len(rows)))
+    return finished(alt.layer(zero, rules, points), 36 * max(3, len(rows)))
 
 
 def accuracies(rows: Sequence[Mapping[str, Any]], series: Sequence[str]) -> dict[str, Any]:
@@ -111,7 +111,7 @@ def accuracies(rows: Sequence[Mapping[str, Any]], series: Sequence[str]) -> dict
         legend=_legend(alt) if len(series) > 1 else None,
     )
     dodge = alt.XOffset("name:N", sort=list(series))
-    base = alt.Chart(_data(alt, rows))
+    base = alt.Chart(plain_data(alt, rows))
     tips = [
         alt.Tooltip("level:N"),
         alt.Tooltip("name:N"),
@@ -124,7 +124,7 @@ def accuracies(rows: Sequence[Mapping[str, Any]], series: Sequence[str]) -> dict
         x=levels, xOffset=dodge, y=_percent_axis(alt, "accuracy", "accuracy"), color=colour, tooltip=tips
     )
     chance = base.mark_tick(thickness=2, size=16, color=GREY).encode(x=levels, xOffset=dodge, y=alt.Y("chance:Q"), tooltip=tips)
-    return _finished(alt.layer(chance, rules, points), 260)
+    return finished(alt.layer(chance, rules, points), 260)
 
 
 def _axes(alt: Any, rows: Sequence[Mapping[str, Any]]) -> tuple[Any, Any, Any, Any]:
@@ -157,12 +157,14 @@ def _percent_tip(alt: Any, field: str) -> alt.Tooltip:
     return alt.Tooltip(f"{field}:Q", format=".1%")
 
 
-def _data(alt: Any, rows: Sequence[Mapping[str, Any]]) -> alt.Data:
+def plain_data(alt: Any, rows: Sequence[Mapping[str, Any]]) -> alt.Data:
+    """Rows as inline data, rounded; a row with a `split` gets its name for readers."""
     named = [{**row, "name": SPLIT_NAMES.get(str(row["split"]), row["split"])} if "split" in row else dict(row) for row in rows]
     return alt.Data(values=[{key: round(value, 6) if isinstance(value, float) else value for key, value in row.items()} for row in named])
 
 
-def _finished(chart: Any, height: int) -> dict[str, Any]:
+def finished(chart: Any, height: int) -> dict[str, Any]:
+    """The specification of a chart as wide as its page."""
     spec = (
         chart.properties(width="container", height=height, background="transparent").configure_view(strokeWidth=0).to_dict(validate=False)
     )

@@ -20,23 +20,27 @@ SAMPLES_BYTES = 500_000
 SAMPLE_CHARACTERS = 2_000
 """Characters of a prompt or reply that a page shows; the rest is in responses.parquet."""
 
+RESULT_FOOTER = "Every number is in <records.parquet>, every question and reply in <responses.parquet>, beside this page."
 
-def render_page(title: str, kind: str, blocks: Sequence[Block], *, badges: Sequence[str] = (), script: bool = True) -> str:
-    """The page as a text. `script=False` leaves the chart library out (for byte comparisons)."""
+
+def render_page(title: str, kind: str, blocks: Sequence[Block], *, badges: Sequence[str] = (), script: bool = True, footer: str = RESULT_FOOTER, home_link: str = "", library_file: str = "") -> str:
+    """The page as a text. `script=False` leaves the chart library out (for byte comparisons); with `library_file` it is loaded from that file beside the page;
+    footer: names in <angle brackets> are shown as file names; home_link: address of the site's front page."""
     charts = [block for block in blocks if isinstance(block, Chart)]
     code = _asset("page.js")
-    library = chart_library() if script and charts else ""
+    library = chart_library() if script and charts and not library_file else ""
     specs = {f"chart-{number}": chart.spec for number, chart in enumerate(charts)}
     names = {id(chart): f"chart-{number}" for number, chart in enumerate(charts)}
     policy = (
         "default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
         + "script-src "
-        + " ".join(_hash(one) for one in (library, code) if one)
+        + " ".join([*(_hash(one) for one in (library, code) if one), *(["file: 'self'"] if library_file else [])])
     )
     template = _environment().get_template("page.html.j2")
     return template.render(
         title=clean(title, 200), kind=kind, blocks=[_shown(block) for block in blocks], badges=list(badges), chart_name=lambda chart: names[id(chart)], policy=policy, style=_asset("page.css"),
         specs=script_json(specs), code=code, library=library,
+        footer=_footer(footer), home_link=home_link, library_file=library_file if charts and script else "",
     )  # fmt: skip
 
 
@@ -123,6 +127,11 @@ def _environment() -> Any:
     )
     environment.tests["kind"] = lambda block, name: type(block).__name__ == name
     return environment
+
+
+def _footer(text: str) -> list[tuple[str, bool]]:
+    """Pieces of the footer, and whether each is a file name."""
+    return [(piece, bool(place % 2)) for place, piece in enumerate(text.replace(">", "<").split("<"))]
 
 
 def _number(value: float | None) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genscope.core.text import clean
-from genscope.pages.blocks import Table, cell_text, interval_text
+from genscope.pages.blocks import Column, Prose, Table, cell_text, interval_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -55,6 +55,55 @@ def show_facts(title: str, facts: Mapping[str, str], text: str = "") -> None:
     if text:
         console.print("\nA prompt, as the model would get it:\n", style="dim")
         console.print(clean(text), markup=False, highlight=False, soft_wrap=True)
+
+
+def show_blocks(title: str, blocks: Sequence[Any]) -> None:
+    """Paragraphs and tables under a title."""
+    console = _console()
+    console.print(title, style="bold", markup=False)
+    for block in blocks:
+        console.print()
+        if isinstance(block, Table):
+            console.print(_table(block))
+        elif isinstance(block, Prose):
+            for paragraph in block.paragraphs:
+                console.print(clean(paragraph), markup=False, highlight=False)
+
+
+def show_study(about: Mapping[str, Any], page: Path) -> None:
+    """A study's verdicts, failures, and where its page is."""
+    console = _console()
+    console.print()
+    console.print(clean(about["headline"]), style="bold", markup=False)
+    rows = [
+        {
+            "claim": one["id"], "verdict": one["verdict"], "effect": (one["effect"], *(one["ci"] or (None, None))), "n": one["n"],
+            "placebo": one["placebo"]["verdict"] if one["placebo"] else "none", "why": one["reason"],
+        }
+        for one in about["claims"]
+    ]  # fmt: skip
+    columns = (Column("claim", "claim"), Column("verdict", "verdict"), Column("effect", "weakest clause", "number"), Column("n", "n", "count"), Column("placebo", "placebo"), Column("why", "why"))
+    if rows:
+        console.print()
+        console.print(_table(Table(columns, rows, "Claims")))
+    for name, why in about["failed"].items():
+        console.print(f"  failed: {clean(name)}: {clean(why)}", markup=False, highlight=False)
+    for one in about["not_run"]:
+        console.print(f"  not run: part {one['part']}, data {', '.join(one['data'])} is not in $GENSCOPE_DATA", markup=False, highlight=False)
+    for name in about["changed"]:
+        console.print(f"  changed: {name} was edited after its run", markup=False, highlight=False)
+    console.print()
+    console.print(f"Page: {page}", style=ACCENT, markup=False, highlight=False, soft_wrap=True)
+
+
+def show_check(found: Mapping[str, Any]) -> None:
+    """What `genscope study check` found."""
+    console = _console()
+    rows = [{"claim": one["claim"], "judges": "; ".join(one["wrong"]) or "as it should", "placebo": "yes" if one["placebo"] else "none", "published": one["published"]} for one in found["claims"]]
+    console.print(_table(Table((Column("claim", "claim"), Column("judges", "on made-up records"), Column("placebo", "placebo"), Column("published", "published")), rows, found["study"])))
+    for split, count in found["shared_examples"].items():
+        console.print(f"  {split}: {count} examples shared between splits", markup=False, highlight=False)
+    console.print("As it should be." if not found["wrong"] else "Wrong: " + "; ".join(found["wrong"]), style="bold", markup=False)
 
 
 def _console() -> Console:

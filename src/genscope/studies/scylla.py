@@ -7,14 +7,20 @@ Both are judged on the rows of a profile; each has a placebo that keeps the rows
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
-from genscope.core.claims import Claim, Clause, Precondition, judge_all
+from genscope.core.claims import Claim, Clause, Precondition, Verdict, judge_all, with_placebo
 from genscope.core.seeds import Seed
+from genscope.engine.study import Cell, Paper, Part, Placebo, Scale, Study
 from genscope.tasks import scylla
+
+if TYPE_CHECKING:
+    from genscope.core.records import Record
+    from genscope.engine.lab import Lab
 
 NAME = "scylla"
 FLAT = tuple(name for name in scylla.NAMES if name not in ("tsp", "longest_common_subarray"))
@@ -54,16 +60,42 @@ ORDERING = Claim(
 CLAIMS = (ID_PRIOR, ORDERING)
 
 
+class Scylla(Study):
+    """Familiar and new data at five levels of complexity (Qi et al. 2025); judged by `genscope profile` on a language model of yours."""
+
+    name = NAME
+    paper = Paper(23, "2410.01769", "Quantifying Generalization Complexity for Large Language Models", 2025, "Qi, Luo, Huang and others")
+    question = "Does my language model solve tasks with a skill that transfers, or does it lean on familiar data?"
+    answer = "The gap between familiar and new data grows with a task's complexity up to a critical level, beyond which the model solves neither."
+    card = scylla.task("find_minimum").card
+    extra = "hf"
+    fields = frozenset({"language model", "reasoning", "memorization", "complexity", "critical complexity", "generalization valley", "benchmark", "prompt"})
+    parts = MappingProxyType({"profile": Part(sentence="a profile of one model", claims=("SCY-4", "SCY-5"))})
+    claims = CLAIMS
+    placebos = MappingProxyType({
+        "SCY-4": Placebo(kind="uniform random lists (0..9999, 2 to 64 entries) through the same extraction", arm="random lists"),
+        "SCY-5": Placebo(kind="level labels permuted over tasks", arm="permuted"),
+    })  # fmt: skip
+    seeds = (0,)
+    calibration = (
+        "seed 999, on the number of elements that a probe prompt yields (the precondition of SCY-4) and never on their values: wording of the probe, an opened "
+        "bracket as the beginning of the reply, no repetition penalty, 32 replies of 120 tokens"
+    )
+    command = "genscope profile MODEL"
+
+    def cells(self, scale: Scale, seeds: Sequence[int]) -> list[Cell]:
+        return []
+
+    def run(self, cell: Cell, lab: Lab) -> list[Record]:
+        return []
+
+
 def judge_profile(responses: pl.DataFrame) -> list[dict[str, Any]]:
     """Verdicts on SCY-4 and SCY-5 with their placebos', in the form of the board; a claim without rows is left out."""
     seed = Seed("study", NAME)
     frames = {
-        ID_PRIOR.id: (
-            _prior_frame(responses),
-            _prior_placebo(responses, seed),
-            "uniform random lists (0..9999, 2 to 64 entries) through the same extraction",
-        ),
-        ORDERING.id: (_skill_frame(responses), _permuted(_skill_frame(responses), seed), "level labels permuted over tasks"),
+        ID_PRIOR.id: (_prior_frame(responses), _prior_placebo(responses, seed)),
+        ORDERING.id: (_skill_frame(responses), _permuted(_skill_frame(responses), seed)),
     }
     present = [claim for claim in CLAIMS if len(frames[claim.id][0])]
     if not present:
@@ -72,15 +104,12 @@ def judge_profile(responses: pl.DataFrame) -> list[dict[str, Any]]:
     control = {claim.id: frames[claim.id][1] for claim in present}
     verdicts = _judged(present, real, seed.child("verdict"))
     placebos = _judged(present, control, seed.child("placebo"))
-    return [
-        {**verdict, "placebo": {"kind": frames[claim.id][2], **{name: placebo[name] for name in ("effect", "ci", "n", "verdict")}}}
-        for claim, verdict, placebo in zip(present, verdicts, placebos, strict=True)
-    ]
+    return [with_placebo(verdict, placebo, Scylla.placebos[verdict.claim.id].kind) for verdict, placebo in zip(verdicts, placebos, strict=True)]
 
 
-def _judged(claims: Sequence[Claim], frames: Mapping[str, pl.DataFrame], seed: Seed) -> list[dict[str, Any]]:
+def _judged(claims: Sequence[Claim], frames: Mapping[str, pl.DataFrame], seed: Seed) -> list[Verdict]:
     long = pl.concat([frame.with_columns(claim=pl.lit(name)) for name, frame in frames.items()], how="diagonal")
-    return [verdict.plain() for verdict in judge_all(claims, long, seed)]
+    return judge_all(claims, long, seed)
 
 
 # --- SCY-4

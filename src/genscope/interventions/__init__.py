@@ -1,0 +1,1 @@
+"""Interventions: values that change a recipe, the data, or how trained models are used."""

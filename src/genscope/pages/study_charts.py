@@ -1,0 +1,74 @@
+"""Charts of studies: seeds as points, means with intervals, claim and placebo side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from genscope.core.stats import paired_t
+from genscope.pages.blocks import Chart
+from genscope.pages.charts import GREY, ID_COLOUR, OOD_COLOUR, finished, plain_data
+
+if TYPE_CHECKING:
+    import polars as pl
+
+COLOURS = (ID_COLOUR, OOD_COLOUR, "#5a9e6f", "#8d6cab", "#b8860b", GREY)
+
+
+def arms_by_condition(
+    records: pl.DataFrame, names: Mapping[str, str], *, title: str, value: str, caption: str = "", domain: tuple[float, float] | None = (0.0, 1.0), conditions: Sequence[str] | None = None
+) -> Chart:
+    """Several metrics for each condition and arm: a point a seed, mean and 95 % paired-t interval beside it. names: metric -> name in the legend."""
+    import polars as pl
+
+    rows = []
+    chosen = records.filter(pl.col("metric").is_in(list(names)) & pl.col("value").is_not_null())
+    order = list(conditions or dict.fromkeys(chosen["condition"].to_list()))
+    for (condition, arm, metric), part in chosen.group_by("condition", "arm", "metric", maintain_order=True):
+        if condition not in order:
+            continue
+        values = part["value"].to_list()
+        found = paired_t(values)
+        where = f"{condition}" if arm == "claim" else f"{condition} · {arm}"
+        rows += [
+            {"where": where, "what": names[str(metric)], "value": one, "seed": seed, "mean": found.value, "low": found.low, "high": found.high, "n": len(values)}
+            for one, seed in zip(values, part["seed"].to_list(), strict=True)
+        ]  # fmt: skip
+    rows.sort(key=lambda row: (order.index(row["where"].split(" · ")[0]), row["where"]))
+    return Chart(_dots(rows, list(names.values()), value, domain), title, caption, alt=f"{title}: {value} by condition, arm and measure")
+
+
+def _dots(rows: Sequence[Mapping[str, Any]], series: Sequence[str], value: str, domain: tuple[float, float] | None) -> dict[str, Any]:
+    import altair as alt
+
+    places = list(dict.fromkeys(row["where"] for row in rows))
+    y = alt.Y("where:N", sort=places, title=None, axis=alt.Axis(labelLimit=190, grid=True, ticks=False, domain=False))
+    dodge = alt.YOffset("what:N", sort=list(series), scale=alt.Scale(paddingOuter=0.6))
+    scale = alt.Scale(domain=list(domain)) if domain else alt.Scale(zero=False)
+    colour = alt.Color(
+        "what:N", sort=list(series), scale=alt.Scale(domain=list(series), range=list(COLOURS[: len(series)])),
+        legend=alt.Legend(title=None, orient="top", columns=1, labelLimit=300, symbolStrokeWidth=0, symbolOpacity=1) if len(series) > 1 else None,
+    )  # fmt: skip
+    base = alt.Chart(plain_data(alt, rows))
+    tips = [alt.Tooltip("where:N"), alt.Tooltip("what:N"), alt.Tooltip("seed:N"), alt.Tooltip("value:Q", format=".4f"), alt.Tooltip("mean:Q", format=".4f"), alt.Tooltip("n:Q")]
+    seeds = base.mark_point(filled=True, size=22, opacity=0.45).encode(y=y, yOffset=dodge, x=alt.X("value:Q", title=value, scale=scale), color=colour, tooltip=tips)
+    rules = base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=2).encode(y=y, yOffset=dodge, x=alt.X("low:Q", title=value), x2="high:Q", color=colour)
+    means = base.mark_tick(thickness=3, size=12).encode(y=y, yOffset=dodge, x=alt.X("mean:Q", title=value), color=colour, tooltip=tips)
+    return finished(alt.layer(seeds, rules, means), max(120, 17 * len(places) * max(1, len(series)) + 20))
+
+
+def curves(
+    rows: Sequence[Mapping[str, Any]], *, title: str, x: str, y: str, caption: str = "", log_x: bool = False, log_y: bool = False, height: int = 260
+) -> Chart:
+    """Lines over x, one a name. rows: x, y, name, and `detail` to draw several lines of one name (seeds)."""
+    import altair as alt
+
+    series = list(dict.fromkeys(row["name"] for row in rows))
+    colour = alt.Color(
+        "name:N", sort=series, scale=alt.Scale(domain=series, range=[COLOURS[k % len(COLOURS)] for k in range(len(series))]), legend=alt.Legend(title=None, orient="top", columns=2, labelLimit=220)
+    )  # fmt: skip
+    x_axis = alt.X("x:Q", title=x, scale=alt.Scale(type="log") if log_x else alt.Scale(zero=False, nice=False), axis=alt.Axis(grid=False))
+    y_axis = alt.Y("y:Q", title=y, scale=alt.Scale(type="log") if log_y else alt.Scale())
+    tips = [alt.Tooltip("name:N"), alt.Tooltip("x:Q"), alt.Tooltip("y:Q", format=".4g")]
+    lines = alt.Chart(plain_data(alt, rows)).mark_line(strokeWidth=1.6, opacity=0.8).encode(x=x_axis, y=y_axis, color=colour, detail="detail:N", tooltip=tips)
+    return Chart(finished(lines, height), title, caption, alt=f"{title}: {y} over {x}")

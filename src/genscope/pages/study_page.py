@@ -1,0 +1,77 @@
+"""The page of a study's run, from its records and verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from genscope.core.stats import paired_t
+from genscope.pages.blocks import Answer, Block, Column, Facts, Heading, Note, Prose, Provenance, Table, Verdicts
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from genscope.engine.study import Study
+
+
+def blocks(study: Study, about: Mapping[str, Any], records: pl.DataFrame) -> list[Block]:
+    """Answer, claims, charts, our numbers beside the paper's, deviations and limits."""
+    tone = "good" if about["claims"] and all(one["verdict"] == "reproduced" for one in about["claims"]) else "plain"
+    page: list[Block] = [
+        Answer(about["headline"], study.answer, tone),
+        Facts({"Question": study.question, "Paper": f"{study.paper.authors} ({study.paper.year}), arXiv {study.paper.arxiv}", "Scale": about["scale"], "Seeds": ", ".join(map(str, about["seeds"]))}),
+    ]  # fmt: skip
+    warnings = [f"{name} failed: {why}" for name, why in about["failed"].items()]
+    warnings += [f"{name}: the claim was edited after its run; this verdict belongs to records that were seen before the edit" for name in about["changed"]]
+    warnings += [f"part {one['part']} was not run ({', '.join(one['claims'])}): data {', '.join(one['data'])} is not in $GENSCOPE_DATA" for one in about["not_run"]]
+    if warnings:
+        page.append(Note(warnings, "Not as it should be", "warn"))
+    if about["claims"]:
+        page.append(Verdicts(claims=about["claims"], title="Claims and their placebos"))
+    if len(records):
+        page += list(study.figures(records))
+        beside = _beside(study, records)
+        if beside.rows:
+            page += [Heading("The paper's own numbers beside ours", "Never mixed: the paper's are as printed, at its own scale; ours are means over seeds with 95 % paired-t intervals."), beside]
+    power = [
+        f"{name}: after three seeds, the run's {len(about['seeds'])} seeds could show {one['smallest_detectable']:.3g} in {one['metric']} (the margin leaves {one['room']:.3g})"
+        for name, one in about["power"].items()
+    ]
+    page += [Note(list(study.deviations), "Where this differs from the paper")] if study.deviations else []
+    page += [Note(list(study.limits), "What it does not show")] if study.limits else []
+    page += [Note([study.calibration], "Calibrated on seed 999, before the verdict seeds")]
+    page += [Note(power, "Power, from the spread of the first three seeds (their means were not looked at)")] if power else []
+    page.append(
+        Provenance({
+            "Study": {"name": study.name, "parts": ", ".join(about["parts"]), "code": about["code"], "genscope": about["genscope"]},
+            "Card": {"motivation": study.card.motivation, "generalization": study.card.type, "shift": study.card.shift, "source": study.card.source, "locus": study.card.locus},
+            "Again": {"command": f"genscope study run {study.name} --scale {about['scale']}"},
+        })
+    )  # fmt: skip
+    return page
+
+
+def _beside(study: Study, records: pl.DataFrame) -> Table:
+    import polars as pl
+
+    rows = []
+    for one in study.published:
+        part = records.filter((pl.col("arm") == "claim") & (pl.col("metric") == one.metric) & (pl.col("condition") == one.condition) & pl.col("value").is_not_null())
+        if not len(part):
+            continue
+        found = paired_t(part["value"].to_list())
+        rows.append({"what": one.what, "paper": one.text, "ours": (found.value, found.low, found.high), "n": found.n})
+    columns = (Column("what", "quantity"), Column("paper", "paper"), Column("ours", "here", "number"), Column("n", "seeds", "count"))
+    return Table(columns, rows, "Paper and here", main=False)
+
+
+def design(study: Study) -> list[Block]:
+    """What a study asks, claims and controls, without any run."""
+    rows = [
+        {"claim": claim.id, "sentence": claim.sentence, "placebo": study.placebos[claim.id].kind if claim.id in study.placebos else "none: an instrument claim", "part": study.part_of(claim.id)}
+        for claim in study.claims
+    ]  # fmt: skip
+    return [
+        Prose([study.question, study.answer]),
+        Table((Column("claim", "claim"), Column("part", "part"), Column("sentence", "says"), Column("placebo", "placebo")), rows, "Claims", main=True),
+    ]

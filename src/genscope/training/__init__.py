@@ -1,0 +1,1 @@
+"""Training: recipes as values, one loop, and attacks on trained models."""
