@@ -27,18 +27,18 @@ def render_page(title: str, kind: str, blocks: Sequence[Block], *, badges: Seque
     """The page as a text. `script=False` leaves the chart library out (for byte comparisons); with `library_file` it is loaded from that file beside the page;
     footer: names in <angle brackets> are shown as file names; home_link: address of the site's front page."""
     charts = [block for block in blocks if isinstance(block, Chart)]
-    code = _asset("page.js")
+    code = asset("page.js")
     library = chart_library() if script and charts and not library_file else ""
     specs = {f"chart-{number}": chart.spec for number, chart in enumerate(charts)}
     names = {id(chart): f"chart-{number}" for number, chart in enumerate(charts)}
     policy = (
         "default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
         + "script-src "
-        + " ".join([*(_hash(one) for one in (library, code) if one), *(["file: 'self'"] if library_file else [])])
+        + " ".join([*(script_hash(one) for one in (library, code) if one), *(["file: 'self'"] if library_file else [])])
     )
-    template = _environment().get_template("page.html.j2")
+    template = environment().get_template("page.html.j2")
     return template.render(
-        title=clean(title, 200), kind=kind, blocks=[_shown(block) for block in blocks], badges=list(badges), chart_name=lambda chart: names[id(chart)], policy=policy, style=_asset("page.css"),
+        title=clean(title, 200), kind=kind, blocks=[_shown(block) for block in blocks], badges=list(badges), chart_name=lambda chart: names[id(chart)], policy=policy, style=asset("page.css"),
         specs=script_json(specs), code=code, library=library,
         footer=_footer(footer), home_link=home_link, library_file=library_file if charts and script else "",
     )  # fmt: skip
@@ -46,8 +46,8 @@ def render_page(title: str, kind: str, blocks: Sequence[Block], *, badges: Seque
 
 def notebook_html(blocks: Sequence[Block]) -> str:
     """Static HTML without script, for notebooks: charts as SVG."""
-    template = _environment().get_template("notebook.html.j2")
-    return template.render(blocks=[_shown(block) for block in blocks], svg=lambda chart: svg(chart.spec), style=_asset("page.css"))
+    template = environment().get_template("notebook.html.j2")
+    return template.render(blocks=[_shown(block) for block in blocks], svg=lambda chart: svg(chart.spec), style=asset("page.css"))
 
 
 def svg(spec: Mapping[str, Any], width: int = 680) -> str:
@@ -101,21 +101,24 @@ def _shown(block: Block) -> Any:
     return Samples(limited(block.rows), block.title, block.lead) if isinstance(block, Samples) else block
 
 
-def _hash(script: str) -> str:
+def script_hash(script: str) -> str:
+    """A script's entry in the content security policy."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
 
 
 @cache
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """A file of this package, as text."""
     return files("genscope.pages").joinpath(name).read_text("utf-8")
 
 
 @cache
-def _environment() -> Any:
+def environment() -> Any:
+    """The templates, with everything escaped unless marked safe."""
     import jinja2
 
     environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(_asset),
+        loader=jinja2.FunctionLoader(asset),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from genscope.core.stats import paired_t
@@ -75,3 +75,18 @@ def design(study: Study) -> list[Block]:
         Prose([study.question, study.answer]),
         Table((Column("claim", "claim"), Column("part", "part"), Column("sentence", "says"), Column("placebo", "placebo")), rows, "Claims", main=True),
     ]
+
+
+def unpublished_blocks(study: Study) -> list[Block]:
+    """The page of a study whose verdicts nobody has published yet."""
+    return [Answer("Not run yet.", study.answer), *design(study), Note(list(study.limits), "What it does not show")][: 3 + bool(study.limits)]
+
+
+def profile_blocks(study: Study, held: Sequence[Mapping[str, Any]]) -> list[Block]:
+    """The page of a study that is judged on models: one group of claims a model."""
+    page: list[Block] = [Answer(study.answer, f"Judged on {len(held)} model{'s' if len(held) > 1 else ''}. For yours: {study.command}"), *design(study)]
+    for one in held:
+        page += [Heading(one["model"]["name"], f"{one['model']['sentence']} {one['headline']}"), Verdicts(claims=one["claims"], title="Claims and their placebos")]
+        page += [Note(list(one["deviations"]), "Notes of this run")] if one["deviations"] else []
+    page.append(Note([study.calibration], "Calibrated on seed 999, before the verdict seeds"))
+    return page

@@ -79,7 +79,7 @@ class Scylla(Study):
     seeds = (0,)
     calibration = (
         "seed 999, on the number of elements that a probe prompt yields (the precondition of SCY-4) and never on their values: wording of the probe, an opened "
-        "bracket as the beginning of the reply, no repetition penalty, 32 replies of 120 tokens"
+        "bracket as the beginning of the reply, no repetition penalty, 32 replies of 96 tokens"
     )
     command = "genscope profile MODEL"
 
