@@ -99,7 +99,7 @@ class LocalLM(Model):
     @property
     def abilities(self) -> frozenset[Ability]:  # pyright: ignore[reportIncompatibleVariableOverride]
         chat = self.options.template != "none" and (weights.has_chat_template(self.folder) or weights.has_chat_template(self.base))
-        return frozenset({"generate", "sample", "score", "prefill", *(("chat",) if chat else ())})
+        return frozenset({"generate", "sample", "score", "prefill", "inside", *(("chat",) if chat else ())})
 
     def identity(self) -> dict[str, Any]:
         adapter = self.adapter
@@ -138,6 +138,23 @@ class LocalLM(Model):
             if stop():
                 return
             done(place, self._score_one(job))
+
+    def inside(self, dtype: str = "float32") -> tuple[Any, Any]:
+        """The module with weights in `dtype`; the parameters of an adapter, where there is one, are those that take gradients."""
+        import torch
+
+        model, tokenizer = self._load()
+        model = model.to(getattr(torch, dtype))
+        self._loaded = None  # another dtype than replies are made in: load anew for those
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad_(self.adapter is None or "lora_" in name)
+        return model, tokenizer
+
+    def answer_tokens(self, request: Request, answer: str) -> tuple[list[int], list[int]]:
+        """As a reply would follow the prompt, without special tokens in the answer."""
+        _, tokenizer = self._load()
+        special = set(tokenizer.all_special_ids)
+        return self._tokens(self._rendered(request)), [t for t in tokenizer(answer, add_special_tokens=False)["input_ids"] if t not in special]
 
     def close(self) -> None:
         self._loaded = None

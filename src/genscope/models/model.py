@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from genscope.core.reply import GenerateJob, OnReplies, OnScores, ScoreJob
+from genscope.core.reply import GenerateJob, OnReplies, OnScores, Request, ScoreJob
 
-Ability = Literal["generate", "sample", "score", "chat", "prefill"]
+Ability = Literal["generate", "sample", "score", "chat", "prefill", "inside"]
 """generate: replies greedily; sample: replies at a temperature; score: token log-probabilities of a continuation;
-chat: takes chat turns (else plain text to continue); prefill: the beginning of its reply can be forced."""
+chat: takes chat turns (else plain text to continue); prefill: the beginning of its reply can be forced; inside: its weights and gradients can be read (local models)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +52,18 @@ class Model(ABC):
         from genscope.core.errors import ModelError
 
         raise ModelError(f"{self.name} cannot score: log-probabilities of given answers need a local model (hf:, gguf:, smollm2)")
+
+    def inside(self, dtype: str = "float32") -> tuple[Any, Any]:
+        """(module in evaluation mode, tokenizer) of a local language model. Only models with the ability "inside" are asked."""
+        from genscope.core.errors import ModelError
+
+        raise ModelError(f"{self.name} cannot be looked into: weights and gradients need a local model (hf:, gguf:, smollm2)")
+
+    def answer_tokens(self, request: Request, answer: str) -> tuple[list[int], list[int]]:
+        """(tokens of the prompt, tokens of the answer after it) of a model with the ability "inside"."""
+        from genscope.core.errors import ModelError
+
+        raise ModelError(f"{self.name} cannot be looked into: its tokenizer is not here")
 
     def close(self) -> None:  # noqa: B027  (models without resources have nothing to free)
         """Free weights or connections. The model can be used again afterwards."""

@@ -5,5 +5,6 @@ from __future__ import annotations
 PROFILE = {
     "scylla": "genscope.sections.profile.scylla:ScyllaSection",
     "questions": "genscope.sections.profile.questions:QuestionsSection",
+    "coherence": "genscope.sections.profile.coherence:CoherenceSection",
 }
 """Sections of `genscope profile`, in the order of the page."""

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 PAPERS = {
     "simplicity-bias": "genscope.studies.simplicity_bias:SimplicityBias",
+    "coherent-gradients": "genscope.studies.coherent_gradients:CoherentGradients",
     "scylla": "genscope.studies.scylla:Scylla",
 }
 """Name -> "module:class"."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
 from genscope.core.errors import TrainingError
+from genscope.core.seeds import Seed
 from genscope.models.nets import generator
 from genscope.training.recipe import Optimizer, Recipe
 
@@ -53,6 +55,44 @@ def train(recipe: Recipe, x: Tensor, y: Tensor) -> Trained:
                 break
     loss, accuracy = (curve[-1]["loss"], curve[-1]["accuracy"]) if curve else evaluate(net, x, y)
     return Trained(net=net.eval(), updates=done, loss=loss, accuracy=accuracy, curve=curve)
+
+
+def follow(
+    net: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    *,
+    batch: int,
+    steps: int,
+    seed: Seed,
+    update: Callable[[Tensor, Tensor], None],
+    look: Callable[[int], bool],
+    at: Sequence[int],
+) -> int:
+    """Training that is watched: `update(x, y)` makes one step on a minibatch, `look(step)` is called before step 0 and after every step in `at`, and ends the
+    training by returning True. Minibatches of one epoch share no row and the last, smaller one is left out. Returns the steps made.
+    """
+    order, watched = generator(seed.child("order")), set(at)
+    places, start = torch.empty(0, dtype=torch.long), 0
+    if 0 in watched and look(0):
+        return 0
+    for step in range(1, steps + 1):
+        if start + batch > len(places):
+            places, start = torch.randperm(len(x), generator=order), 0
+        chosen = places[start : start + batch]
+        start += batch
+        update(x[chosen], y[chosen])
+        if step in watched and look(step):
+            return step
+    return steps
+
+
+def checkpoints(steps: int, every_until: int = 50, count: int = 80) -> list[int]:
+    """Steps to look at: each one up to `every_until`, then about evenly on a log scale up to `steps`, `count` in all; 0 and `steps` are among them."""
+    head = list(range(min(every_until, steps) + 1))
+    rest = max(0, count - len(head))
+    tail = [round(every_until * (steps / every_until) ** (k / rest)) for k in range(1, rest + 1)] if steps > every_until else []
+    return sorted({*head, *tail, steps})
 
 
 def _reached(recipe: Recipe, loss: float, accuracy: float, done: int) -> bool:

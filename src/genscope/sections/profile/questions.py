@@ -98,6 +98,11 @@ def _request(read: QuestionFile, example: Example, mode: str) -> Request:
     return Request(messages=(SYSTEM, Message("user", text)), prefill="" if mode == "cot" else ANSWER, plain=f"Question: {asked}\nAnswer:")
 
 
+def asked_directly(read: QuestionFile, example: Example) -> Request:
+    """The question as it is put without a chain of thought."""
+    return _request(read, example, "direct")
+
+
 def _answered(asker: Asker, read: QuestionFile, examples: Sequence[Example], mode: str) -> list[Response]:
     model = asker.model
     chat = "chat" in model.abilities
