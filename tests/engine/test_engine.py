@@ -34,7 +34,7 @@ def test_a_real_effect_is_reproduced_and_its_placebo_is_not(tmp_path: Path) -> N
     found = toy(tmp_path)
     (entry,) = found.about["claims"]
     assert (entry["verdict"], entry["placebo"]["verdict"], found.code) == ("reproduced", "not reproduced", 0)
-    assert entry["effect"] == pytest.approx(0.5, abs=0.05) and entry["n"] == 10
+    assert entry["effect"] == pytest.approx(0.5, abs=0.05) and entry["n"] == 5
     assert found.about["power"]["T1"]["enough"]
     assert "1 reproduced" in found.about["headline"]
     assert {path.name for path in tmp_path.iterdir() if path.is_file()} == {"index.html", "records.parquet", "result.json", "run.json"}
@@ -211,6 +211,7 @@ def test_the_codes_hash_follows_numbers_and_not_words(tmp_path: Path, monkeypatc
 
 
 def test_publishing_has_guards_and_keeps_what_was_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError, match="checkout"):
         check_study(Toy(), "standard", None, None, False)

@@ -80,7 +80,7 @@ def test_the_papers_linear_example_keeps_its_coherence_through_training(shared: 
         with torch.no_grad():
             net.weight -= 0.5 * net.weight.grad
             net.weight.grad = None
-    assert (float(net(test_row)) * test_label > 0.5) is shared
+    assert (float(net(test_row).detach()) * test_label > 0.5) is shared
 
 
 class Small(nn.Module):
@@ -300,7 +300,7 @@ def test_winsorizing_equals_numpys_nearest_percentiles(b: int, c: float, number:
 
 def test_winsorizing_a_hundred_clips_two_at_each_end_and_five_none() -> None:
     g = torch.arange(100.0)
-    assert float(winsorized_mean(g, 2)) == pytest.approx((2 * 3 + sum(range(2, 98)) + 97 * 2 - 0) / 100)
+    assert float(winsorized_mean(g, 2)) == pytest.approx((2 * 2 + sum(range(2, 98)) + 2 * 97) / 100)
     assert float(winsorized_mean(torch.tensor([0.0, 1, 2, 3, 100]), 10)) == pytest.approx(21.2)
 
 
@@ -331,7 +331,7 @@ def _stepped(kind: Any, gradients: list[float], **more: Any) -> list[float]:
     for g in gradients:
         p.grad = torch.tensor([g])
         optimizer.step()
-        seen.append(float(p))
+        seen.append(float(p.detach()))
     return seen
 
 

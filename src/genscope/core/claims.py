@@ -71,7 +71,7 @@ class Precondition:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Claim:
-    """A claim of a paper. kind: "instrument" (known answer) or "phenomenon"; minimum_n: units that the first clause must have, else inconclusive."""
+    """A claim of a paper. kind: "instrument" (known answer) or "phenomenon"; minimum_n: units (paired seeds, or rows under the first clause) that there must be, else inconclusive."""
 
     id: str
     kind: Literal["instrument", "phenomenon"]
@@ -103,7 +103,7 @@ class ClauseResult:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Verdict:
-    """A claim on data. rows: units of observation under the first clause; unmet: sentences of preconditions that failed."""
+    """A claim on data. rows: the units that minimum_n counts; unmet: sentences of preconditions that failed."""
 
     claim: Claim
     verdict: Answer
@@ -140,7 +140,7 @@ def judge_all(claims: Sequence[Claim], records: pl.DataFrame, seed: Seed) -> lis
             _judge_clause(clause, made, adjusted.get((c, k)))
             for k, (clause, made) in enumerate(zip(claim.clauses, estimates[c], strict=bool(estimates[c])))
         )
-        verdicts.append(_verdict(claim, results, checked[c], _rows(claim.clauses[0], _of(claim, records))))
+        verdicts.append(_verdict(claim, results, checked[c], _units(claim, results, _of(claim, records))))
     return verdicts
 
 
@@ -183,8 +183,10 @@ def _chosen(what: Clause | Precondition, records: pl.DataFrame) -> pl.DataFrame:
     return rows
 
 
-def _rows(clause: Clause, records: pl.DataFrame) -> int:
-    return len(_chosen(clause, records))
+def _units(claim: Claim, results: Sequence[ClauseResult], records: pl.DataFrame) -> int:
+    """What `minimum_n` counts: paired units (seeds) where the clauses pair them, else rows under the first clause."""
+    paired = [one.estimate.n for one in results if one.clause.test == "paired_t"]
+    return min(paired) if paired else len(_chosen(claim.clauses[0], records))
 
 
 def _estimates(claim: Claim, records: pl.DataFrame, seed: Seed) -> list[Estimate]:
@@ -263,7 +265,7 @@ def _verdict(claim: Claim, results: tuple[ClauseResult, ...], preconditions: tup
             "inconclusive", "a precondition does not hold: " + "; ".join(f"{one['sentence']} (found {one['value']})" for one in unmet)
         )
     if rows < claim.minimum_n:
-        return made("inconclusive", f"too little data: {rows} rows, at least {claim.minimum_n} are needed")
+        return made("inconclusive", f"too little data: n = {rows}, at least {claim.minimum_n} are needed")
     if not results:
         return made("inconclusive", "some clause has no rows")
     refuted = [one for one in results if one.outcome == "refuted"]

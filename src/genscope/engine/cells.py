@@ -52,7 +52,7 @@ def has_data(folder: str) -> bool:
 
 def cell_key(store: Store, study: Study, cell: Cell, code: str) -> str:
     """The key of a cell's records: the cell, the code that makes them, and the versions of what computes them."""
-    what = [study.name, cell.part, cell.condition, cell.seed, dict(cell.settings), code, {name: _version(name) for name in ("numpy", "torch", "scipy")}]
+    what = [study.name, cell.part, cell.condition, cell.seed, list(cell.arms), dict(cell.settings), code, {name: _version(name) for name in ("numpy", "torch", "scipy")}]
     return store.key("study cell", what)
 
 
@@ -80,7 +80,7 @@ def code_hash(module: str) -> str:
         tree = ast.parse(path.read_text("utf-8"))
         seen[name] = digest(ast.dump(_bare(tree, of_study=name == module)))
         waiting += [found for found in _imports(tree) if _counts(found)]
-    return digest(sorted(seen.items()))
+    return digest(sorted(seen.values()))
 
 
 def _counts(module: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
@@ -91,15 +92,14 @@ def _drive(study: Study, waiting: queue.Queue[Cell], keys: dict[str, str], fresh
             worker = worker or _start()
             answer = _ask(worker, {"study": where_is(study), "cell": asdict(cell), "key": keys[cell.title], "fresh": fresh})
             if answer is None:
-                failed[cell.title] = f"its worker process ended with code {worker.wait()} (killed, or out of memory)"
+                failed[cell.title] = f"its worker process ended with code {_end(worker)} (killed, or out of memory)"
                 worker = None
             elif answer["error"]:
                 failed[cell.title] = answer["error"]
             advance(1)
     finally:
         if worker is not None:
-            worker.kill()
-            worker.wait()
+            _end(worker)
 
 
 def _start() -> subprocess.Popen[str]:
@@ -107,6 +107,19 @@ def _start() -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "genscope", "worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env={**os.environ, **single}
     )  # fmt: skip
+
+
+def _end(worker: subprocess.Popen[str]) -> int:
+    """End a worker and free its pipes; the code that it ended with."""
+    if worker.stdin is not None and worker.stdout is not None:
+        with contextlib.suppress(OSError):
+            worker.stdin.close()
+        worker.stdout.close()
+    try:
+        return worker.wait(1)
+    except subprocess.TimeoutExpired:
+        worker.kill()
+        return worker.wait()
 
 
 def _ask(worker: subprocess.Popen[str], order: dict[str, Any]) -> dict[str, Any] | None:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     import polars as pl
 
     from genscope.engine.lab import Lab
-    from genscope.pages.blocks import Block
 
 Scale = Literal["smoke", "standard", "extended", "paper"]
 SCALES: tuple[Scale, ...] = ("smoke", "standard", "extended", "paper")
@@ -76,7 +75,7 @@ class Part:
     data: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Published:
     """A number of the paper beside ours. metric and condition name our records; text: as the paper prints it."""
 
@@ -120,8 +119,8 @@ class Study(ABC):
         """Split name -> number of shared examples; the engine refuses to run when one is not 0."""
         return {}
 
-    def figures(self, records: pl.DataFrame) -> Sequence[Block]:
-        """Charts and tables of the study's page, from its records."""
+    def figures(self, records: pl.DataFrame) -> Sequence[Any]:
+        """Charts and tables of the study's page (blocks of genscope.pages.blocks), from its records."""
         return ()
 
     def claim(self, name: str) -> Claim:

@@ -6,6 +6,7 @@ The means of the groups of rows that a claim compares are the unknowns of a smal
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -31,7 +32,7 @@ def check(claim: Claim) -> dict[str, str]:
     n = max(claim.minimum_n, 3)
     found = {
         "satisfied": _verdict(claim, _means(claim, None), n),
-        "violated": _verdict(claim, _means(claim, claim.clauses[0]), n),
+        "violated": _verdict(claim, _broken(claim), n),
         "too few": _verdict(claim, _means(claim, None), max(1, claim.minimum_n - 1)),
     }
     if claim.preconditions:
@@ -42,6 +43,14 @@ def check(claim: Claim) -> dict[str, str]:
 def wrong(claim: Claim) -> list[str]:
     """What `check` finds amiss, in words; empty when the claim judges as it should."""
     return [f"{claim.id}: on records that are {case} the verdict is {found}, not {EXPECTED[case]}" for case, found in check(claim).items() if found != EXPECTED[case]]
+
+
+def _broken(claim: Claim) -> dict[Group, float]:
+    """Means that violate the first clause which the preconditions leave open to violation."""
+    for clause in claim.clauses:
+        with contextlib.suppress(StudyError):
+            return _means(claim, clause)
+    raise StudyError(f"{claim.id}: its preconditions leave no clause that could be violated")
 
 
 def _group(metric: str, columns: Mapping[str, Any]) -> Group:
@@ -97,7 +106,7 @@ def _means(claim: Claim, broken: Clause | None, unmet: Precondition | None = Non
         for group, coefficient in made.items():
             matrix[k, places[group]] = coefficient
     matrix[:, -1] = 1.0
-    solved = linprog([0.0] * len(groups) + [-1.0], A_ub=matrix, b_ub=[bound for _, bound in rows], bounds=[(-1e3, 1e3)] * len(groups) + [(1e-9, 0.2)])
+    solved = linprog([0.0] * len(groups) + [-1.0], A_ub=matrix, b_ub=[bound for _, bound in rows], bounds=[(-1e3, 1e3)] * len(groups) + [(2e-3, 0.2)])
     if solved.status != 0:
         raise StudyError(f"{claim.id}: no records can make it {'not ' if broken else ''}reproduced; its clauses or preconditions contradict each other")
     means = {group: float(solved.x[k]) for group, k in places.items()}

@@ -29,6 +29,7 @@ DEFAULT_OUT = Path("genscope-runs")
 class StudyResult:
     """A study's result folder in memory. `about` is result.json; code: the exit code that the command line leaves with."""
 
+    study: Study
     folder: Path
     about: dict[str, Any]
     records: pl.DataFrame
@@ -47,7 +48,7 @@ class StudyResult:
         from genscope.pages.page import notebook_html
         from genscope.pages.study_page import blocks
 
-        return notebook_html(blocks(find(self.about["study"]), self.about, self.records))
+        return notebook_html(blocks(self.study, self.about, self.records))
 
 
 def find(name: str) -> Study:
@@ -102,7 +103,7 @@ def run(
     about["headline"] = headline(about)
     timing = {"began": began, "wall_seconds": round(time.time() - began, 3), "cpu_seconds": round(done.seconds, 3), "cells": len(cells), "cells_computed": done.computed, "damaged_store_files": len(store.damaged)}
     folder = Path(out).expanduser() if out else DEFAULT_OUT / f"study-{study.name}-{scale}-{digest([about['parts'], used], size=3)}"
-    result = StudyResult(folder, about, done.records, exit_code(entries, scale, len(done.failed), bool(changed)))
+    result = StudyResult(study, folder, about, done.records, exit_code(entries, scale, len(done.failed), bool(changed)))
     _save(study, result, timing)
     return result
 
