@@ -66,7 +66,7 @@ def _terms(clause: Clause) -> list[tuple[Group, float]]:
 
 
 def _means(claim: Claim, broken: Clause | None, unmet: Precondition | None = None) -> dict[Group, float]:
-    """Group means under which every clause holds with the most room (but `broken` is violated, and `unmet` fails)."""
+    """Group means under which every clause holds with the most room (or `broken` is violated; or `unmet` fails, whatever the clauses)."""
     groups: list[Group] = []
     rows: list[tuple[dict[Group, float], float]] = []  # sum of coefficients x means + slack <= bound
 
@@ -86,7 +86,7 @@ def _means(claim: Claim, broken: Clause | None, unmet: Precondition | None = Non
         if clause is broken:
             below(terms, low, 1.0) if low is not None else below(terms, high or 0.0, -1.0)
             continue
-        if broken is not None:
+        if broken is not None or unmet is not None:
             for group, _ in terms:
                 if group not in groups:
                     groups.append(group)
