@@ -61,7 +61,7 @@ def show(name: Annotated[str, Parameter(help="A study's name (`genscope study li
 def run(
     name: Annotated[str, Parameter(help="A study's name (`genscope study list`)")],
     *,
-    scale: Annotated[str, Parameter(help="smoke (plumbing, no verdicts), standard (15 minutes a part), extended or paper")] = "standard",
+    scale: Annotated[Any, Parameter(help="smoke (plumbing, no verdicts), standard (15 minutes a part), extended or paper")] = "standard",
     part: Annotated[str | None, Parameter(help="Parts, by commas; all by default")] = None,
     seeds: Annotated[str | None, Parameter(help="Seeds, by commas; the study's own list by default")] = None,
     workers: Annotated[int | None, Parameter(help="Processes, one thread each [all cores]")] = None,
@@ -93,13 +93,15 @@ def run(
         from genscope.engine.publish import check_study
 
         check_study(verb.find(name), scale, numbers, wanted, again)
-    found = verb.run(name, scale=scale, parts=wanted, seeds=numbers, workers=workers, fresh=fresh, out=out, progress=Progress("silent" if json else None))  # pyright: ignore[reportArgumentType]
+    found = verb.run(
+        name, scale=scale, parts=wanted, seeds=numbers, workers=workers, fresh=fresh, out=out, progress=Progress("silent" if json else None)
+    )  # pyright: ignore[reportArgumentType]
     if publish:
         from genscope.engine.publish import publish_study
 
         path = publish_study(verb.find(name), found.about, found.folder)
         if not json:
-            print(f"Published: {path}")  # noqa: T201
+            print(f"Published: {path}")
     _print_json(found.plain()) if json else show_study(found.about, found.page)
     return found.code
 
@@ -116,12 +118,18 @@ def check(name: Annotated[str, Parameter(help="A study's name")], *, json: _Json
 
 
 def papers(
-    words: Annotated[list[str] | None, Parameter(help="Words to look for; several mean any of them, and word* a beginning", negative="")] = None,
+    words: Annotated[
+        list[str] | None, Parameter(help="Words to look for; several mean any of them, and word* a beginning", negative="")
+    ] = None,
     *,
     motivation: Annotated[str | None, Parameter(help="practical, cognitive, intrinsic or fairness")] = None,
-    type_: Annotated[str | None, Parameter(name="--type", help="compositional, structural, cross-task, cross-lingual, cross-domain or robustness")] = None,
+    type_: Annotated[
+        str | None, Parameter(name="--type", help="compositional, structural, cross-task, cross-lingual, cross-domain or robustness")
+    ] = None,
     shift: Annotated[str | None, Parameter(help="covariate, label, full, double or assumed")] = None,
-    source: Annotated[str | None, Parameter(help='naturally occurring, "partitioned natural", "generated shift" or "fully generated"')] = None,
+    source: Annotated[
+        str | None, Parameter(help='naturally occurring, "partitioned natural", "generated shift" or "fully generated"')
+    ] = None,
     locus: Annotated[str | None, Parameter(help="train-test, finetune train-test, pretrain-train, pretrain-test or multiple")] = None,
     json: _Json = False,
 ) -> int:
@@ -160,7 +168,7 @@ def report(
     if json:
         _print_json(made)
     else:
-        print(f"Site: {made['index']} ({made['pages']} pages)")  # noqa: T201
+        print(f"Site: {made['index']} ({made['pages']} pages)")
     return 0
 
 

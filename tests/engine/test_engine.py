@@ -34,11 +34,13 @@ def test_a_real_effect_is_reproduced_and_its_placebo_is_not(tmp_path: Path) -> N
     found = toy(tmp_path)
     (entry,) = found.about["claims"]
     assert (entry["verdict"], entry["placebo"]["verdict"], found.code) == ("reproduced", "not reproduced", 0)
-    assert entry["effect"] == pytest.approx(0.5, abs=0.05) and entry["n"] == 5
+    assert entry["effect"] == pytest.approx(0.5, abs=0.05)
+    assert entry["n"] == 5
     assert found.about["power"]["T1"]["enough"]
     assert "1 reproduced" in found.about["headline"]
     assert {path.name for path in tmp_path.iterdir() if path.is_file()} == {"index.html", "records.parquet", "result.json", "run.json"}
-    assert "No mechanism" not in found.page.read_text() and "no mechanism in either condition" in found.page.read_text()
+    assert "No mechanism" not in found.page.read_text()
+    assert "no mechanism in either condition" in found.page.read_text()
     assert "<svg" in found._repr_html_() or "T1" in found._repr_html_()
 
 
@@ -46,7 +48,9 @@ def test_a_real_effect_is_reproduced_and_its_placebo_is_not(tmp_path: Path) -> N
     ("settings", "verdict", "code"),
     [({"TOY_EFFECT": "0.0"}, "not reproduced", 1), ({"TOY_TRAINED": "0.5"}, "inconclusive", 4), ({"TOY_LEAK": "1"}, "inconclusive", 4)],
 )
-def test_no_effect_no_training_and_a_placebo_that_is_reproduced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], verdict: str, code: int) -> None:
+def test_no_effect_no_training_and_a_placebo_that_is_reproduced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], verdict: str, code: int
+) -> None:
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
     found = toy(tmp_path)
@@ -70,7 +74,8 @@ def test_failed_cells_are_shown_with_their_cause_and_the_rest_go_on(tmp_path: Pa
     for name in ("TOY_FAIL", "TOY_DIE"):
         monkeypatch.delenv(name)
     again = toy(tmp_path)
-    assert not again.about["failed"] and json.loads((tmp_path / "run.json").read_text())["cells_computed"] == 2
+    assert not again.about["failed"]
+    assert json.loads((tmp_path / "run.json").read_text())["cells_computed"] == 2
 
 
 def test_a_finished_cell_is_not_computed_again_and_a_damaged_one_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,7 +99,12 @@ def test_a_finished_cell_is_not_computed_again_and_a_damaged_one_is(tmp_path: Pa
 @pytest.mark.slow
 def test_a_killed_run_resumes_and_ends_as_an_undisturbed_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = tmp_path / "log"
-    command = [sys.executable, "-c", "from tests.engine.toy import Toy; from genscope.verbs import study; import sys; study.run(Toy(), parts=['main'], out=sys.argv[1], workers=2)", str(tmp_path / "out")]
+    command = [
+        sys.executable,
+        "-c",
+        "from tests.engine.toy import Toy; from genscope.verbs import study; import sys; study.run(Toy(), parts=['main'], out=sys.argv[1], workers=2)",
+        str(tmp_path / "out"),
+    ]
     slow = {**os.environ, "TOY_LOG": str(log), "TOY_WAIT": "0.15"}
     for _ in range(3):
         process = subprocess.Popen(command, env=slow, start_new_session=True)
@@ -115,7 +125,8 @@ def test_two_runs_at_once_both_end_right(tmp_path: Path) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(found) == 2 and found[0].page.read_bytes() == found[1].page.read_bytes()
+    assert len(found) == 2
+    assert found[0].page.read_bytes() == found[1].page.read_bytes()
 
 
 def test_a_claim_edited_after_its_run_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,7 +217,12 @@ def test_the_codes_hash_follows_numbers_and_not_words(tmp_path: Path, monkeypatc
         return code_hash(name)
 
     same = hashed("toy_a", source)
-    assert hashed("toy_b", source.replace("It does.", "It did.").replace("margin=0.2", "margin=0.3").replace("# fmt: skip", "# another comment")) == same
+    assert (
+        hashed(
+            "toy_b", source.replace("It does.", "It did.").replace("margin=0.2", "margin=0.3").replace("# fmt: skip", "# another comment")
+        )
+        == same
+    )
     assert hashed("toy_c", source.replace("0.01 *", "0.02 *")) != same
 
 
@@ -219,7 +235,11 @@ def test_publishing_has_guards_and_keeps_what_was_before(tmp_path: Path, monkeyp
     (tmp_path / "src" / "genscope" / "a.py").write_text("")
     for words in (["init", "-q"], ["add", "src"], ["-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "a"]):
         subprocess.run(["git", *words], check=True)
-    for scale, seeds, parts, said in (("smoke", None, None, "too little"), ("standard", [0], None, "fixed list"), ("standard", None, ["main"], "all parts")):
+    for scale, seeds, parts, said in (
+        ("smoke", None, None, "too little"),
+        ("standard", [0], None, "fixed list"),
+        ("standard", None, ["main"], "all parts"),
+    ):
         with pytest.raises(UsageError, match=said):
             check_study(Toy(), scale, seeds, parts, False)
     monkeypatch.setattr(Toy, "parts", {"main": Toy.parts["main"]})

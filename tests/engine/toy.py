@@ -33,7 +33,10 @@ class Toy(Study):
     answer = "It does."
     card = Card(motivation="practical", type="robustness", shift="covariate", source="fully generated", locus="train-test")
     extra = "core"
-    parts = {"main": Part(sentence="the only part", claims=("T1",)), "other": Part(sentence="needs data", claims=(), data=("no-such-data",))}
+    parts = {
+        "main": Part(sentence="the only part", claims=("T1",)),
+        "other": Part(sentence="needs data", claims=(), data=("no-such-data",)),
+    }
     claims = CLAIMS
     placebos = {"T1": Placebo(kind="no mechanism in either condition", arm="off")}
 

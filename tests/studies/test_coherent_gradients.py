@@ -48,13 +48,15 @@ def test_known_gradients(engine: Any) -> None:
     same = of_gradients([[1.0, 2.0]] * 5, engine=engine)
     assert (same.alpha, same.m_coherence) == (pytest.approx(1.0), pytest.approx(5.0))
     orthogonal = of_gradients(np.diag([1.0, 2.0, 3.0, 4.0]), engine=engine)
-    assert orthogonal.m_coherence == pytest.approx(1.0) and orthogonal.alpha == pytest.approx(0.25)
+    assert orthogonal.m_coherence == pytest.approx(1.0)
+    assert orthogonal.alpha == pytest.approx(0.25)
     copies = of_gradients(np.repeat(np.eye(3), 4, axis=0), engine=engine)
     assert copies.m_coherence == pytest.approx(4.0)
     opposed = of_gradients([[1.0, 0.0], [-1.0, 0.0]], engine=engine)
     assert opposed.alpha == pytest.approx(0.0, abs=1e-12)
     nothing = of_gradients(np.zeros((3, 2)), engine=engine)
-    assert np.isnan(nothing.alpha) and nothing.converged
+    assert np.isnan(nothing.alpha)
+    assert nothing.converged
 
 
 def test_fitted_examples_dilute_alpha_by_their_share_and_scale_does_not_matter() -> None:
@@ -130,9 +132,18 @@ def cases() -> list[tuple[str, Callable[[], tuple[nn.Module, Any, Data]]]]:
 
     def rows() -> tuple[nn.Module, Any, Data]:
         g = torch.Generator().manual_seed(3)
-        return MLP(inputs=5, width=7, depth=2, outputs=3).build(Seed("m")), classification, {"x": torch.randn(9, 5, generator=g), "y": torch.randint(0, 3, (9,), generator=g)}
+        return (
+            MLP(inputs=5, width=7, depth=2, outputs=3).build(Seed("m")),
+            classification,
+            {"x": torch.randn(9, 5, generator=g), "y": torch.randint(0, 3, (9,), generator=g)},
+        )
 
-    return [("mlp", rows), ("convolution", images), ("language model", lambda: tokens(False)), ("tied language model", lambda: tokens(True))]
+    return [
+        ("mlp", rows),
+        ("convolution", images),
+        ("language model", lambda: tokens(False)),
+        ("tied language model", lambda: tokens(True)),
+    ]
 
 
 @pytest.mark.parametrize("make", [one for _, one in cases()], ids=[name for name, _ in cases()])
@@ -173,9 +184,15 @@ def test_a_llama_of_transformers_agrees_with_the_slow_loop() -> None:
     )  # fmt: skip
     net = transformers.LlamaForCausalLM(config)
     tokens = {"tokens": torch.randint(0, 50, (5, 12), generator=torch.Generator().manual_seed(4))}
-    losses = lambda net, batch: nn.functional.cross_entropy(net(input_ids=batch["tokens"]).logits[:, :-1].transpose(1, 2), batch["tokens"][:, 1:], reduction="none").mean(1)  # noqa: E731
+
+    def losses(net, batch):
+        return nn.functional.cross_entropy(
+            net(input_ids=batch["tokens"]).logits[:, :-1].transpose(1, 2), batch["tokens"][:, 1:], reduction="none"
+        ).mean(1)
+
     fast, slow = (coherence(net, losses, tokens, engine=engine, per_example=True) for engine in ("ghost", "loop"))
-    assert np.allclose(fast.norms_sq, slow.norms_sq, rtol=1e-4) and np.allclose(fast.dots, slow.dots, rtol=1e-3, atol=1e-7)
+    assert np.allclose(fast.norms_sq, slow.norms_sq, rtol=1e-4)
+    assert np.allclose(fast.dots, slow.dots, rtol=1e-3, atol=1e-7)
 
 
 def test_measuring_changes_nothing() -> None:
@@ -188,7 +205,8 @@ def test_measuring_changes_nothing() -> None:
     coherence(net, losses, data, per_example=True)
     assert modes == [module.training for module in net.modules()]
     assert all(torch.equal(before[name], value) for name, value in net.state_dict().items())
-    assert torch.equal(net.out.weight.grad, torch.ones_like(net.out.weight)) and net.head.weight.grad is None
+    assert torch.equal(net.out.weight.grad, torch.ones_like(net.out.weight))
+    assert net.head.weight.grad is None
     assert torch.equal(state, torch.random.get_rng_state())
     assert not net.out._forward_hooks
 
@@ -198,7 +216,8 @@ def test_frozen_parameters_are_left_out_and_counted() -> None:
     whole = coherence(net, losses, data)
     next(iter(net.parameters())).requires_grad_(False)
     part = {engine: coherence(net, losses, data, engine=engine) for engine in ENGINES}
-    assert part["ghost"].skipped == 1 and part["ghost"].mean_sq < whole.mean_sq
+    assert part["ghost"].skipped == 1
+    assert part["ghost"].mean_sq < whole.mean_sq
     assert part["ghost"].mean_sq == pytest.approx(part["loop"].mean_sq, rel=1e-5)
 
 
@@ -227,7 +246,9 @@ def test_batches_amplify_coherence_and_the_inversions_undo_it() -> None:
     for _ in range(4_000):
         means = rng.permutation(rows).reshape(m // k, k, -1).mean(1)
         squares.append((means**2).sum(1).mean())
-    assert invert_batch_coherence(0.0, k, m, mean_batch_sq=float(np.mean(squares)), grad_sq=one.grad_sq) == pytest.approx(one.alpha, rel=0.01)
+    assert invert_batch_coherence(0.0, k, m, mean_batch_sq=float(np.mean(squares)), grad_sq=one.grad_sq) == pytest.approx(
+        one.alpha, rel=0.01
+    )
     drawn = rows[rng.integers(0, m, (60_000, k))].mean(1)
     batch_alpha = one.grad_sq / (drawn**2).sum(1).mean()
     assert batch_alpha == pytest.approx(k * one.alpha / (1 + (k - 1) * one.alpha), rel=0.02)
@@ -284,7 +305,8 @@ def test_group_shares_sum_to_one_and_are_inner_products() -> None:
 def test_learning_times() -> None:
     never, at_once, late = [0, 0, 0], [1, 1, 1], [1, 0, 1]
     first, last = learning_times(np.array([never, at_once, late]).T, [0, 5, 9])
-    assert first.tolist() == [np.inf, 0, 0] and last.tolist() == [np.inf, 0, 9]
+    assert first.tolist() == [np.inf, 0, 0]
+    assert last.tolist() == [np.inf, 0, 9]
     with pytest.raises(UsageError, match="rows of correctness"):
         learning_times(np.ones((2, 3), int), [0])
 

@@ -35,7 +35,8 @@ def test_slabs_lie_where_they_should(kind: slabs.Kind) -> None:
         inside = [((values >= low - 1e-5) & (values <= high + 1e-5)) for low, high in intervals]
         assert np.any(inside, axis=0).all()
         for (low, high), held in zip(intervals, inside, strict=True):
-            assert values[held].min() < low + 0.01 and values[held].max() > high - 0.01
+            assert values[held].min() < low + 0.01
+            assert values[held].max() > high - 0.01
     if kind == "linear":
         assert ((x > 0) == (y == 1)).all()
 
@@ -67,7 +68,10 @@ def test_a_neutral_block_keeps_its_law_and_loses_the_label() -> None:
     made = [slabs.lms(5, 4, neutral=neutral, train_rows=20_000, test_rows=100, rotate=False).make(Seed("n")) for neutral in ((), (0,))]
     assert abs(np.corrcoef(made[1].train_x[:, 0], made[1].train_y)[0, 1]) < 0.03
     assert np.corrcoef(made[0].train_x[:, 0], made[0].train_y)[0, 1] > 0.8
-    assert np.abs(np.quantile(made[0].train_x[:, 0], [0.1, 0.5, 0.9]) - np.quantile(made[1].train_x[:, 0], [0.1, 0.5, 0.9]))[[0, 2]].max() < 0.03
+    assert (
+        np.abs(np.quantile(made[0].train_x[:, 0], [0.1, 0.5, 0.9]) - np.quantile(made[1].train_x[:, 0], [0.1, 0.5, 0.9]))[[0, 2]].max()
+        < 0.03
+    )
     assert (made[0].train_x[:, 1:] == made[1].train_x[:, 1:]).all()
 
 
@@ -109,7 +113,7 @@ def test_auc_counts_pairs_and_halves_ties() -> None:
         auc(np.array([np.nan, 0.0]), np.array([0, 1]))
 
 
-def _linear_reader(rotation: np.ndarray, column: int = 0):  # noqa: ANN202
+def _linear_reader(rotation: np.ndarray, column: int = 0):
     """A model that reads one unrotated coordinate."""
     return lambda x: np.stack([-(x @ rotation.T)[:, column], (x @ rotation.T)[:, column]], axis=1)
 
@@ -134,7 +138,8 @@ def test_the_empty_block_changes_nothing_and_the_whole_one_everything() -> None:
     empty = block_randomized_scores(predict, data.test_x, data.test_y, Columns((), data.rotation), Seed("s"))
     whole = block_randomized_scores(predict, data.test_x, data.test_y, Columns(tuple(range(6)), data.rotation), Seed("s"))
     assert empty.block_auc == empty.standard_auc
-    assert abs(empty.rest_auc - 0.5) < 0.02 and abs(whole.block_auc - 0.5) < 0.02
+    assert abs(empty.rest_auc - 0.5) < 0.02
+    assert abs(whole.block_auc - 0.5) < 0.02
 
 
 @given(st.integers(1, 4), st.integers(0, 1_000))
@@ -178,7 +183,8 @@ def test_universal_perturbations_of_a_linear_model_are_its_weights() -> None:
     assert abs(svd_direction(np.where(y == 1, -1.0, 1.0)[:, None] * w) @ w) == pytest.approx(1.0)
     assert universal_accuracy(predict, x, y, w, 10.0) == 0.0
     found = sgd_direction(lambda rows, labels: np.where(labels == 1, -1.0, 1.0)[:, None] * w, x, y, 2.0, rng, step=0.2)
-    assert np.linalg.norm(found) == pytest.approx(2.0) and abs(found @ w) == pytest.approx(2.0)
+    assert np.linalg.norm(found) == pytest.approx(2.0)
+    assert abs(found @ w) == pytest.approx(2.0)
 
 
 def test_pgd_stays_in_its_ball_and_its_range_and_flips_a_linear_model() -> None:
@@ -192,10 +198,12 @@ def test_pgd_stays_in_its_ball_and_its_range_and_flips_a_linear_model() -> None:
     x, y = torch.tensor([[0.5, 0.2], [-0.5, 0.1]]), torch.tensor([1, 0])
     for norm, size in (("l2", lambda d: d.norm(dim=1)), ("linf", lambda d: d.abs().amax(1))):
         delta = Attack(norm=norm, eps=0.6, step=0.1, iterations=20, low=-1.0, high=1.0).delta(net, x, y)  # pyright: ignore[reportArgumentType]
-        assert (size(delta) <= 0.6 + 1e-6).all() and ((x + delta).abs() <= 1 + 1e-6).all()
+        assert (size(delta) <= 0.6 + 1e-6).all()
+        assert ((x + delta).abs() <= 1 + 1e-6).all()
         assert (net(x + delta).argmax(1) != y).all()
     assert net.weight.grad is None
-    assert paper_l2(-2.0, 2.0).eps == 2.0 and paper_l2(-2.0, 2.0).step == pytest.approx(0.2)
+    assert paper_l2(-2.0, 2.0).eps == 2.0
+    assert paper_l2(-2.0, 2.0).step == pytest.approx(0.2)
     with pytest.raises(UsageError, match="l2 or linf"):
         Attack(norm="l1", eps=1, step=1, iterations=1, low=0, high=1)  # pyright: ignore[reportArgumentType]
 
@@ -229,7 +237,7 @@ def test_dominoes_agree_as_told_and_share_no_image() -> None:
         Dominoes().make(images[:101], labels[:101], Seed("d"))
 
 
-def test_idx_files_are_read_and_bad_ones_named(tmp_path, monkeypatch) -> None:  # noqa: ANN001
+def test_idx_files_are_read_and_bad_ones_named(tmp_path, monkeypatch) -> None:
     good = tmp_path / "a.idx"
     good.write_bytes(b"\x00\x00\x08\x02" + (2).to_bytes(4, "big") + (3).to_bytes(4, "big") + bytes(range(6)))
     assert read_idx(good).tolist() == [[0, 1, 2], [3, 4, 5]]

@@ -1,6 +1,6 @@
 """The board: every published verdict in one table, generated from results/*.json.
 
-`python -m genscope.engine.board` writes docs/board.md, and the same table between the marks of the README.
+`python -m genscope.engine.board` writes docs/board.md, and a row a study between the marks of the README.
 """
 
 from __future__ import annotations
@@ -20,6 +20,26 @@ def table(results: Path) -> str:
         held = json.loads(path.read_text("utf-8"))
         rows += [_row(held, claim) for claim in held["claims"]]
     return "\n".join([_HEAD, *rows])
+
+
+def summary(results: Path) -> str:
+    """One row a study or model: its claims with their verdicts."""
+    rows = []
+    for path in sorted(results.glob("*.json")):
+        held = json.loads(path.read_text("utf-8"))
+        said = "; ".join(f"{claim['id']} **{claim['verdict']}**{_placebo(claim)}" for claim in held["claims"])
+        rows.append(f"| `{held['study']}` | {held['model']['name'] if 'model' in held else 'trains its own'} | {held['scale']} | {said} |")
+    return "\n".join(
+        [
+            "| paper | model | scale | verdicts (in brackets: the placebo, where the mechanism is removed) |",
+            "| --- | --- | --- | --- |",
+            *rows,
+        ]
+    )
+
+
+def _placebo(claim: dict[str, Any]) -> str:
+    return f" ({claim['placebo']['verdict']})" if claim.get("placebo") else ""
 
 
 def _row(held: dict[str, Any], claim: dict[str, Any]) -> str:
@@ -47,7 +67,7 @@ def write(root: Path) -> None:
     )
     readme = root / "README.md"
     before, _, rest = readme.read_text("utf-8").partition(BEGIN)
-    readme.write_text(f"{before}{BEGIN}\n\n{made}\n\n{END}{rest.partition(END)[2]}", "utf-8")
+    readme.write_text(f"{before}{BEGIN}\n\n{summary(root / 'results')}\n\n{END}{rest.partition(END)[2]}", "utf-8")
 
 
 if __name__ == "__main__":

@@ -52,7 +52,16 @@ def has_data(folder: str) -> bool:
 
 def cell_key(store: Store, study: Study, cell: Cell, code: str) -> str:
     """The key of a cell's records: the cell, the code that makes them, and the versions of what computes them."""
-    what = [study.name, cell.part, cell.condition, cell.seed, list(cell.arms), dict(cell.settings), code, {name: _version(name) for name in ("numpy", "torch", "scipy")}]
+    what = [
+        study.name,
+        cell.part,
+        cell.condition,
+        cell.seed,
+        list(cell.arms),
+        dict(cell.settings),
+        code,
+        {name: _version(name) for name in ("numpy", "torch", "scipy")},
+    ]
     return store.key("study cell", what)
 
 
@@ -109,7 +118,11 @@ class _Strip(ast.NodeTransformer):
     def _undocumented(self, node: ast.AST) -> ast.AST:
         self.generic_visit(node)
         body = getattr(node, "body", [])
-        kept = [one for one in body if not (isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant) and isinstance(one.value.value, str))]
+        kept = [
+            one
+            for one in body
+            if not (isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant) and isinstance(one.value.value, str))
+        ]
         node.body = kept  # pyright: ignore[reportAttributeAccessIssue]
         return node
 

@@ -47,7 +47,9 @@ def profile_file(study: str, model: str) -> str:
 def check_study(study: Study, scale: str, seeds: Sequence[int] | None, parts: Sequence[str] | None, again: bool) -> Path:
     """As `check_before`, for a study's own file; all parts must be run."""
     if parts is not None and set(parts) != set(study.parts):
-        raise UsageError(f"--publish: all parts are published together ({', '.join(study.parts)}); got {', '.join(parts)}. Finished cells are not computed again")
+        raise UsageError(
+            f"--publish: all parts are published together ({', '.join(study.parts)}); got {', '.join(parts)}. Finished cells are not computed again"
+        )
     return check_before(study, study.name, scale, study.seeds if seeds is None else seeds, again)
 
 
@@ -67,7 +69,9 @@ def publish_study(study: Study, about: Mapping[str, Any], folder: Path) -> Path:
     """Write a study's verdicts, with its records beside them; returns the path. Refuses a run with failed cells or missing data."""
     if about["failed"] or about["not_run"]:
         lost = [*about["failed"], *(f"part {one['part']}" for one in about["not_run"])]
-        raise UsageError(f"--publish: {len(lost)} of the study's cells or parts were not computed ({'; '.join(lost[:3])}); nothing was published")
+        raise UsageError(
+            f"--publish: {len(lost)} of the study's cells or parts were not computed ({'; '.join(lost[:3])}); nothing was published"
+        )
     path = check_study(study, about["scale"], about["seeds"], about["parts"], again=True)
     own = {name: about[name] for name in ("headline", "scale", "seeds", "parts", "claims", "power", "code")}
     return _write(study, path, folder, {**own, "deviations": list(study.deviations)})

@@ -17,7 +17,9 @@ def result_files() -> list[Path]:
 
 def published(study: str) -> list[dict[str, Any]]:
     """What was published of a study: one entry a file (a study's own, or one a profiled model)."""
-    found = [json.loads(path.read_text("utf-8")) for path in result_files() if path.name == f"{study}.json" or path.name.startswith(f"{study}-")]
+    found = [
+        json.loads(path.read_text("utf-8")) for path in result_files() if path.name == f"{study}.json" or path.name.startswith(f"{study}-")
+    ]
     return [one for one in found if one["study"] == study]
 
 

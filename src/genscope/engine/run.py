@@ -42,7 +42,14 @@ def where_is(study: Study) -> str:
 
 
 def run_cells(
-    study: Study, cells: Sequence[Cell], store: Store, *, workers: int, fresh: bool, progress: Progress, between: Callable[[pl.DataFrame], None] | None = None
+    study: Study,
+    cells: Sequence[Cell],
+    store: Store,
+    *,
+    workers: int,
+    fresh: bool,
+    progress: Progress,
+    between: Callable[[pl.DataFrame], None] | None = None,
 ) -> Done:
     """Compute what is not in the store and collect the records of all. `between` sees the records of the first three seeds before the others start."""
     code = code_hash(type(study).__module__)
@@ -60,7 +67,9 @@ def run_cells(
     return Done(records=records, failed=failed, computed=len(missing) - len(failed), seconds=seconds)
 
 
-def _compute(study: Study, cells: Sequence[Cell], keys: dict[str, str], workers: int, fresh: bool, failed: dict[str, str], advance: Advance) -> None:
+def _compute(
+    study: Study, cells: Sequence[Cell], keys: dict[str, str], workers: int, fresh: bool, failed: dict[str, str], advance: Advance
+) -> None:
     waiting: queue.Queue[Cell] = queue.Queue()
     for cell in cells:
         waiting.put(cell)
@@ -80,7 +89,15 @@ def _compute(study: Study, cells: Sequence[Cell], keys: dict[str, str], workers:
         raise
 
 
-def _drive(study: Study, waiting: queue.Queue[Cell], keys: dict[str, str], fresh: bool, failed: dict[str, str], advance: Advance, stop: threading.Event) -> None:
+def _drive(
+    study: Study,
+    waiting: queue.Queue[Cell],
+    keys: dict[str, str],
+    fresh: bool,
+    failed: dict[str, str],
+    advance: Advance,
+    stop: threading.Event,
+) -> None:
     """Feed one worker process; a worker that dies fails its cell and is replaced."""
     worker: subprocess.Popen[str] | None = None
     try:
@@ -103,7 +120,7 @@ def _drive(study: Study, waiting: queue.Queue[Cell], keys: dict[str, str], fresh
 
 
 def _start() -> subprocess.Popen[str]:
-    single = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS")}
+    single = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS"), "1")
     return subprocess.Popen(
         [sys.executable, "-m", "genscope", "worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env={**os.environ, **single}
     )  # fmt: skip
@@ -147,7 +164,9 @@ def _collect(study: Study, cells: Sequence[Cell], keys: dict[str, str], store: S
             continue
         seconds += held["seconds"]
         rows += [
-            Record(**{**record, "arm": arm, "seed": cell.seed, "source": f"study/{study.name}/{cell.part}"}) for arm in cell.arms for record in held["records"]
+            Record(**{**record, "arm": arm, "seed": cell.seed, "source": f"study/{study.name}/{cell.part}"})
+            for arm in cell.arms
+            for record in held["records"]
         ]
     frame = records_frame(rows)
     return frame.with_columns(part=pl.col("source").str.split("/").list.get(2, null_on_oob=True)), seconds

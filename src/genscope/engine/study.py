@@ -51,7 +51,17 @@ class Cell:
         """For progress and errors."""
         return f"{self.part}/{self.condition} ({' + '.join(self.arms)}), seed {self.seed}"
 
-    def record(self, metric: str, value: float | None, unit: str = "fraction", n: int = 1, *, step: int | None = None, condition: str | None = None, **factors: Any) -> Record:
+    def record(
+        self,
+        metric: str,
+        value: float | None,
+        unit: str = "fraction",
+        n: int = 1,
+        *,
+        step: int | None = None,
+        condition: str | None = None,
+        **factors: Any,
+    ) -> Record:
         """A number of this cell."""
         return Record(
             source="", metric=metric, value=value, unit=unit, n=n, condition=condition or self.condition, seed=self.seed, step=step, factors=factors

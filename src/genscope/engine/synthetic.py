@@ -42,7 +42,11 @@ def check(claim: Claim) -> dict[str, str]:
 
 def wrong(claim: Claim) -> list[str]:
     """What `check` finds amiss, in words; empty when the claim judges as it should."""
-    return [f"{claim.id}: on records that are {case} the verdict is {found}, not {EXPECTED[case]}" for case, found in check(claim).items() if found != EXPECTED[case]]
+    return [
+        f"{claim.id}: on records that are {case} the verdict is {found}, not {EXPECTED[case]}"
+        for case, found in check(claim).items()
+        if found != EXPECTED[case]
+    ]
 
 
 def _broken(claim: Claim) -> dict[Group, float]:
@@ -106,9 +110,13 @@ def _means(claim: Claim, broken: Clause | None, unmet: Precondition | None = Non
         for group, coefficient in made.items():
             matrix[k, places[group]] = coefficient
     matrix[:, -1] = 1.0
-    solved = linprog([0.0] * len(groups) + [-1.0], A_ub=matrix, b_ub=[bound for _, bound in rows], bounds=[(-1e3, 1e3)] * len(groups) + [(2e-3, 0.2)])
+    solved = linprog(
+        [0.0] * len(groups) + [-1.0], A_ub=matrix, b_ub=[bound for _, bound in rows], bounds=[(-1e3, 1e3)] * len(groups) + [(2e-3, 0.2)]
+    )
     if solved.status != 0:
-        raise StudyError(f"{claim.id}: no records can make it {'not ' if broken else ''}reproduced; its clauses or preconditions contradict each other")
+        raise StudyError(
+            f"{claim.id}: no records can make it {'not ' if broken else ''}reproduced; its clauses or preconditions contradict each other"
+        )
     means = {group: float(solved.x[k]) for group, k in places.items()}
     for clause in claim.clauses:
         if clause.test in COUNTED:

@@ -43,7 +43,11 @@ def compute(where: str, plain: dict[str, Any], key: str, fresh: bool) -> dict[st
         return {"key": key, "seconds": time.perf_counter() - began, "error": f"{type(error).__name__}: {error}"}
     except Exception as error:
         place = traceback.extract_tb(error.__traceback__)[-1]
-        return {"key": key, "seconds": time.perf_counter() - began, "error": f"{type(error).__name__}: {error} ({place.name}, line {place.lineno})"}
+        return {
+            "key": key,
+            "seconds": time.perf_counter() - began,
+            "error": f"{type(error).__name__}: {error} ({place.name}, line {place.lineno})",
+        }
 
 
 def _one_thread() -> None:

@@ -59,5 +59,7 @@ class WinsorizedSGD(torch.optim.Optimizer):
             for p in group["params"]:
                 samples = getattr(p, "grad_sample", None)
                 if samples is None:
-                    raise UsageError("WinsorizedSGD needs per-example gradients: set p.grad_sample (genscope.measures.coherence.per_example_gradients gives them)")
+                    raise UsageError(
+                        "WinsorizedSGD needs per-example gradients: set p.grad_sample (genscope.measures.coherence.per_example_gradients gives them)"
+                    )
                 p.add_(winsorized_mean(samples, group["c"]) + group["weight_decay"] * p, alpha=-group["lr"])

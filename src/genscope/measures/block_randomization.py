@@ -98,7 +98,14 @@ class BlockScores:
 
 
 def block_randomized_scores(
-    predict: Predict, x: np.ndarray, y: Int[np.ndarray, " N"], block: Block, seed: Seed, *, mode: Literal["permute", "swap"] = "permute", repeats: int = 5
+    predict: Predict,
+    x: np.ndarray,
+    y: Int[np.ndarray, " N"],
+    block: Block,
+    seed: Seed,
+    *,
+    mode: Literal["permute", "swap"] = "permute",
+    repeats: int = 5,
 ) -> BlockScores:
     """Scores of a two-class model with the block, and with everything else, exchanged between rows.
 

@@ -118,7 +118,9 @@ def noise_scale(m_coherence: float, m: int) -> float:
     return (m - m_coherence) / (m_coherence - 1) if m_coherence != 1 else math.inf
 
 
-def invert_batch_coherence(alpha_batch: float, k: int, m: int | None = None, *, mean_batch_sq: float | None = None, grad_sq: float | None = None) -> float:
+def invert_batch_coherence(
+    alpha_batch: float, k: int, m: int | None = None, *, mean_batch_sq: float | None = None, grad_sq: float | None = None
+) -> float:
     """alpha of single examples from mini-batches of k examples (k is the batch's size, not the number of batches).
 
     Without m: batches drawn independently, alpha = a / (k - (k - 1) a). With m, the mean squared norm of the batch gradients and |mean g|^2: batches that
@@ -222,7 +224,9 @@ def _checked(values: Tensor, b: int) -> Tensor:
 _Found = tuple[dict[str, Tensor], Tensor, dict[str, Tensor], Tensor | None]
 
 
-def _ghost(net: nn.Module, losses: Losses, data: Data, names: Mapping[str, nn.Parameter], chunk: int, per_example: bool, engine: str) -> _Found:
+def _ghost(
+    net: nn.Module, losses: Losses, data: Data, names: Mapping[str, nn.Parameter], chunk: int, per_example: bool, engine: str
+) -> _Found:
     m, total, norms, by_module = _size(data), {name: torch.zeros_like(p, dtype=torch.float32) for name, p in names.items()}, [], {}
     with Ghost(net, names) as ghost:
         for rows in _chunks(m, chunk):
@@ -247,7 +251,9 @@ def _ghost(net: nn.Module, losses: Losses, data: Data, names: Mapping[str, nn.Pa
     return total, torch.cat(norms), {name: torch.cat(values) for name, values in by_module.items()}, dots  # pyright: ignore[reportArgumentType, reportCallIssue]
 
 
-def _explicit(net: nn.Module, losses: Losses, data: Data, names: Mapping[str, nn.Parameter], chunk: int, per_example: bool, engine: str) -> _Found:
+def _explicit(
+    net: nn.Module, losses: Losses, data: Data, names: Mapping[str, nn.Parameter], chunk: int, per_example: bool, engine: str
+) -> _Found:
     m, total, dots = _size(data), {name: torch.zeros_like(p, dtype=torch.float32) for name, p in names.items()}, []
     squares: dict[str, list[Tensor]] = {name: [] for name in names}
     for rows in _chunks(m, chunk):

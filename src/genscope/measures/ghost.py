@@ -51,7 +51,9 @@ class Ghost:
                 self._layers.append(_Calls(name, module, own))
         unsupported = [layer.name for layer in self._layers if any(True for _ in layer.module.children())]
         if unsupported:
-            raise UsageError(f"layers with parameters of their own around other layers have no ghost norm: {', '.join(unsupported[:5])}. Use engine vmap or loop")
+            raise UsageError(
+                f"layers with parameters of their own around other layers have no ghost norm: {', '.join(unsupported[:5])}. Use engine vmap or loop"
+            )
         self._hooks: list[Any] = []
 
     def __enter__(self) -> Ghost:
@@ -126,7 +128,9 @@ class Ghost:
 def _rows(value: Tensor, b: int, name: str) -> Tensor:
     """(B, T, width) of a layer's input or output gradient, in float32 at least."""
     if value.shape[0] != b:
-        raise UsageError(f"layer {name}: its first axis has {value.shape[0]} rows for {b} examples; ghost norms need the examples along it. Use engine vmap or loop")
+        raise UsageError(
+            f"layer {name}: its first axis has {value.shape[0]} rows for {b} examples; ghost norms need the examples along it. Use engine vmap or loop"
+        )
     return value.reshape(b, -1, value.shape[-1]).to(torch.promote_types(value.dtype, torch.float32))
 
 
@@ -193,7 +197,9 @@ def _cross(name: str, one: _Calls, other: _Calls, b: int) -> Tensor:
     if isinstance(one.module, nn.Linear) and isinstance(other.module, nn.Linear):
         (a, e), (c, f) = _linear_parts(one, calls[0], b), _linear_parts(other, calls[1], b)
         return ((a @ c.transpose(1, 2)) * (e @ f.transpose(1, 2))).double().sum((1, 2))
-    raise UsageError(f"parameter {name} is shared by a {kinds[0].__name__} and a {kinds[1].__name__}; ghost norms know linear layers and embeddings. Use engine vmap or loop")
+    raise UsageError(
+        f"parameter {name} is shared by a {kinds[0].__name__} and a {kinds[1].__name__}; ghost norms know linear layers and embeddings. Use engine vmap or loop"
+    )
 
 
 def _dot(layer: _Calls, call: _Call, mean: Mapping[str, Tensor], b: int) -> Tensor:

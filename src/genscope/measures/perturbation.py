@@ -16,7 +16,9 @@ from genscope.core.errors import UsageError
 # N rows, D coordinates
 
 
-def perturbation_share(delta: Float[np.ndarray, "N D"], columns: tuple[int, ...], rotation: Float[np.ndarray, "D D"] | None = None) -> float:
+def perturbation_share(
+    delta: Float[np.ndarray, "N D"], columns: tuple[int, ...], rotation: Float[np.ndarray, "D D"] | None = None
+) -> float:
     """Mean over rows of ||delta_S|| / ||delta|| (l_2 norms, unrotated frame), a fraction; rows that are zero are left out, NaN when all are.
 
     >>> perturbation_share(np.array([[3.0, 4.0]]), (0,))
@@ -38,7 +40,11 @@ def svd_direction(deltas: Float[np.ndarray, "N D"]) -> Float[np.ndarray, " D"]:
 
 
 def universal_accuracy(
-    predict: Callable[[np.ndarray], np.ndarray], x: Float[np.ndarray, "N D"], y: Int[np.ndarray, " N"], direction: Float[np.ndarray, " D"], eps: float
+    predict: Callable[[np.ndarray], np.ndarray],
+    x: Float[np.ndarray, "N D"],
+    y: Int[np.ndarray, " N"],
+    direction: Float[np.ndarray, " D"],
+    eps: float,
 ) -> float:
     """Accuracy when every row is moved by +-eps (2y - 1) direction, with the better (for the attacker) of the two global signs."""
     signs = (2 * y - 1)[:, None] * direction[None, :] * eps
@@ -46,8 +52,15 @@ def universal_accuracy(
 
 
 def sgd_direction(
-    slope: Callable[[np.ndarray, np.ndarray], np.ndarray], x: Float[np.ndarray, "N D"], y: Int[np.ndarray, " N"], eps: float, rng: np.random.Generator,
-    *, step: float, batch: int = 256, iterations: int = 200,
+    slope: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    x: Float[np.ndarray, "N D"],
+    y: Int[np.ndarray, " N"],
+    eps: float,
+    rng: np.random.Generator,
+    *,
+    step: float,
+    batch: int = 256,
+    iterations: int = 200,
 ) -> Float[np.ndarray, " D"]:
     """One shared direction v raised on minibatches: rows are x + (2y - 1) v, `slope(x, y)` gives the loss's gradient of each row. Returned with length <= eps."""  # fmt: skip
     v = np.zeros(x.shape[1])

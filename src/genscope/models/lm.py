@@ -154,7 +154,9 @@ class LocalLM(Model):
         """As a reply would follow the prompt, without special tokens in the answer."""
         _, tokenizer = self._load()
         special = set(tokenizer.all_special_ids)
-        return self._tokens(self._rendered(request)), [t for t in tokenizer(answer, add_special_tokens=False)["input_ids"] if t not in special]
+        return self._tokens(self._rendered(request)), [
+            t for t in tokenizer(answer, add_special_tokens=False)["input_ids"] if t not in special
+        ]
 
     def close(self) -> None:
         self._loaded = None

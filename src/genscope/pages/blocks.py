@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Tone = Literal["plain", "good", "warn"]
-CellKind = Literal["text", "percent", "points", "number", "count", "level"]
+CellKind = Literal["text", "percent", "points", "number", "fine", "count", "level"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Note:
 class Column:
     """A column of a table.
 
-    kind: "percent" (fraction shown as whole percent), "points" (fraction shown as signed points), "number", "count", "level", "text". A cell is a value, None
+    kind: "percent" (fraction shown as whole percent), "points" (fraction shown as signed points), "number" (2 digits), "fine" (3 digits), "count", "level", "text". A cell is a value, None
     (shown as a dash), or (value, low, high), shown with its interval.
     """
 
@@ -112,6 +112,9 @@ class Provenance:
 Block = Answer | Facts | Heading | Prose | Note | Table | Chart | Samples | Verdicts | Provenance
 
 
+_DIGITS = {"number": 2, "fine": 3}
+
+
 def cell_text(kind: CellKind, value: Any) -> str:
     """A cell as text, without its interval.
 
@@ -126,8 +129,8 @@ def cell_text(kind: CellKind, value: Any) -> str:
         return f"{100 * value:.0f} %"
     if kind == "points":
         return signed(100 * value, 0)
-    if kind == "number":
-        return signed(value, 2, plus=False)
+    if kind in _DIGITS:
+        return signed(value, _DIGITS[kind], plus=False)
     if kind == "count":
         return f"{int(value):,}"
     return str(value)
@@ -146,7 +149,8 @@ def interval_text(kind: CellKind, value: Any) -> str:
         return f"{100 * low:.0f}–{100 * high:.0f}"
     if kind == "points":
         return f"{signed(100 * low, 0)} to {signed(100 * high, 0)}"
-    return f"{signed(low, 2, plus=False)} to {signed(high, 2, plus=False)}"
+    digits = _DIGITS.get(kind, 2)
+    return f"{signed(low, digits, plus=False)} to {signed(high, digits, plus=False)}"
 
 
 def signed(value: float, digits: int, plus: bool = True) -> str:

@@ -23,7 +23,17 @@ SAMPLE_CHARACTERS = 2_000
 RESULT_FOOTER = "Every number is in <records.parquet>, every question and reply in <responses.parquet>, beside this page."
 
 
-def render_page(title: str, kind: str, blocks: Sequence[Block], *, badges: Sequence[str] = (), script: bool = True, footer: str = RESULT_FOOTER, home_link: str = "", library_file: str = "") -> str:
+def render_page(
+    title: str,
+    kind: str,
+    blocks: Sequence[Block],
+    *,
+    badges: Sequence[str] = (),
+    script: bool = True,
+    footer: str = RESULT_FOOTER,
+    home_link: str = "",
+    library_file: str = "",
+) -> str:
     """The page as a text. `script=False` leaves the chart library out (for byte comparisons); with `library_file` it is loaded from that file beside the page;
     footer: names in <angle brackets> are shown as file names; home_link: address of the site's front page."""
     charts = [block for block in blocks if isinstance(block, Chart)]

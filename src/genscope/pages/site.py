@@ -31,7 +31,16 @@ class Entry:
     def of(cls, study: Study, badges: Sequence[tuple[str, str]]) -> Entry:
         """The entry of a study."""
         card = asdict(study.card)
-        texts = [study.name, study.paper.title, study.paper.authors, study.question, study.answer, *sorted(study.fields), *card.values(), *(claim.sentence for claim in study.claims)]
+        texts = [
+            study.name,
+            study.paper.title,
+            study.paper.authors,
+            study.question,
+            study.answer,
+            *sorted(study.fields),
+            *card.values(),
+            *(claim.sentence for claim in study.claims),
+        ]
         return cls(study.name, study.paper.title, study.paper.year, study.question, study.answer, card, badges, " ".join(texts).lower())
 
     def counts(self) -> dict[str, int]:

@@ -16,7 +16,14 @@ COLOURS = (ID_COLOUR, OOD_COLOUR, "#5a9e6f", "#8d6cab", "#b8860b", GREY)
 
 
 def arms_by_condition(
-    records: pl.DataFrame, names: Mapping[str, str], *, title: str, value: str, caption: str = "", domain: tuple[float, float] | None = (0.0, 1.0), conditions: Sequence[str] | None = None
+    records: pl.DataFrame,
+    names: Mapping[str, str],
+    *,
+    title: str,
+    value: str,
+    caption: str = "",
+    domain: tuple[float, float] | None = (0.0, 1.0),
+    conditions: Sequence[str] | None = None,
 ) -> Chart:
     """Several metrics for each condition and arm: a point a seed, mean and 95 % paired-t interval beside it. names: metric -> name in the legend."""
     import polars as pl
@@ -50,15 +57,36 @@ def _dots(rows: Sequence[Mapping[str, Any]], series: Sequence[str], value: str, 
         legend=alt.Legend(title=None, orient="top", columns=1, labelLimit=300, symbolStrokeWidth=0, symbolOpacity=1) if len(series) > 1 else None,
     )  # fmt: skip
     base = alt.Chart(plain_data(alt, rows))
-    tips = [alt.Tooltip("where:N"), alt.Tooltip("what:N"), alt.Tooltip("seed:N"), alt.Tooltip("value:Q", format=".4f"), alt.Tooltip("mean:Q", format=".4f"), alt.Tooltip("n:Q")]
-    seeds = base.mark_point(filled=True, size=22, opacity=0.45).encode(y=y, yOffset=dodge, x=alt.X("value:Q", title=value, scale=scale), color=colour, tooltip=tips)
-    rules = base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=2).encode(y=y, yOffset=dodge, x=alt.X("low:Q", title=value), x2="high:Q", color=colour)
+    tips = [
+        alt.Tooltip("where:N"),
+        alt.Tooltip("what:N"),
+        alt.Tooltip("seed:N"),
+        alt.Tooltip("value:Q", format=".4f"),
+        alt.Tooltip("mean:Q", format=".4f"),
+        alt.Tooltip("n:Q"),
+    ]
+    seeds = base.mark_point(filled=True, size=22, opacity=0.45).encode(
+        y=y, yOffset=dodge, x=alt.X("value:Q", title=value, scale=scale, axis=alt.Axis(tickCount=5)), color=colour, tooltip=tips
+    )
+    rules = (
+        base.transform_filter("isValid(datum.low)")
+        .mark_rule(strokeWidth=2)
+        .encode(y=y, yOffset=dodge, x=alt.X("low:Q", title=value), x2="high:Q", color=colour)
+    )
     means = base.mark_tick(thickness=3, size=12).encode(y=y, yOffset=dodge, x=alt.X("mean:Q", title=value), color=colour, tooltip=tips)
     return finished(alt.layer(seeds, rules, means), max(120, 17 * len(places) * max(1, len(series)) + 20))
 
 
 def curves(
-    rows: Sequence[Mapping[str, Any]], *, title: str, x: str, y: str, caption: str = "", log_x: bool = False, log_y: bool = False, height: int = 260
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    title: str,
+    x: str,
+    y: str,
+    caption: str = "",
+    log_x: bool = False,
+    log_y: bool = False,
+    height: int = 260,
 ) -> Chart:
     """Lines over x, one a name. rows: x, y, name, and `detail` to draw several lines of one name (seeds)."""
     import altair as alt
@@ -70,5 +98,9 @@ def curves(
     x_axis = alt.X("x:Q", title=x, scale=alt.Scale(type="log") if log_x else alt.Scale(zero=False, nice=False), axis=alt.Axis(grid=False))
     y_axis = alt.Y("y:Q", title=y, scale=alt.Scale(type="log") if log_y else alt.Scale())
     tips = [alt.Tooltip("name:N"), alt.Tooltip("x:Q"), alt.Tooltip("y:Q", format=".4g")]
-    lines = alt.Chart(plain_data(alt, rows)).mark_line(strokeWidth=1.6, opacity=0.8).encode(x=x_axis, y=y_axis, color=colour, detail="detail:N", tooltip=tips)
+    lines = (
+        alt.Chart(plain_data(alt, rows))
+        .mark_line(strokeWidth=1.6, opacity=0.8)
+        .encode(x=x_axis, y=y_axis, color=colour, detail="detail:N", tooltip=tips)
+    )
     return Chart(finished(lines, height), title, caption, alt=f"{title}: {y} over {x}")

@@ -22,8 +22,14 @@ def blocks(study: Study, about: Mapping[str, Any], records: pl.DataFrame) -> lis
         Facts({"Question": study.question, "Paper": f"{study.paper.authors} ({study.paper.year}), arXiv {study.paper.arxiv}", "Scale": about["scale"], "Seeds": ", ".join(map(str, about["seeds"]))}),
     ]  # fmt: skip
     warnings = [f"{name} failed: {why}" for name, why in about["failed"].items()]
-    warnings += [f"{name}: the claim was edited after its run; this verdict belongs to records that were seen before the edit" for name in about["changed"]]
-    warnings += [f"part {one['part']} was not run ({', '.join(one['claims'])}): data {', '.join(one['data'])} is not in $GENSCOPE_DATA" for one in about["not_run"]]
+    warnings += [
+        f"{name}: the claim was edited after its run; this verdict belongs to records that were seen before the edit"
+        for name in about["changed"]
+    ]
+    warnings += [
+        f"part {one['part']} was not run ({', '.join(one['claims'])}): data {', '.join(one['data'])} is not in $GENSCOPE_DATA"
+        for one in about["not_run"]
+    ]
     if warnings:
         page.append(Note(warnings, "Not as it should be", "warn"))
     if about["claims"]:
@@ -32,7 +38,13 @@ def blocks(study: Study, about: Mapping[str, Any], records: pl.DataFrame) -> lis
         page += list(study.figures(records))
         beside = _beside(study, records)
         if beside.rows:
-            page += [Heading("The paper's own numbers beside ours", "Never mixed: the paper's are as printed, at its own scale; ours are means over seeds with 95 % paired-t intervals."), beside]
+            page += [
+                Heading(
+                    "The paper's own numbers beside ours",
+                    "Never mixed: the paper's are as printed, at its own scale; ours are means over seeds with 95 % paired-t intervals.",
+                ),
+                beside,
+            ]
     power = [
         f"{name}: after three seeds, the run's {len(about['seeds'])} seeds could show {one['smallest_detectable']:.3g} in {one['metric']} (the margin leaves {one['room']:.3g})"
         for name, one in about["power"].items()
@@ -56,12 +68,17 @@ def _beside(study: Study, records: pl.DataFrame) -> Table:
 
     rows = []
     for one in study.published:
-        part = records.filter((pl.col("arm") == "claim") & (pl.col("metric") == one.metric) & (pl.col("condition") == one.condition) & pl.col("value").is_not_null())
+        part = records.filter(
+            (pl.col("arm") == "claim")
+            & (pl.col("metric") == one.metric)
+            & (pl.col("condition") == one.condition)
+            & pl.col("value").is_not_null()
+        )
         if not len(part):
             continue
         found = paired_t(part["value"].to_list())
         rows.append({"what": one.what, "paper": one.text, "ours": (found.value, found.low, found.high), "n": found.n})
-    columns = (Column("what", "quantity"), Column("paper", "paper"), Column("ours", "here", "number"), Column("n", "seeds", "count"))
+    columns = (Column("what", "quantity"), Column("paper", "paper"), Column("ours", "here", "fine"), Column("n", "seeds", "count"))
     return Table(columns, rows, "Paper and here", main=False)
 
 
@@ -73,20 +90,33 @@ def design(study: Study) -> list[Block]:
     ]  # fmt: skip
     return [
         Prose([study.question, study.answer]),
-        Table((Column("claim", "claim"), Column("part", "part"), Column("sentence", "says"), Column("placebo", "placebo")), rows, "Claims", main=True),
+        Table(
+            (Column("claim", "claim"), Column("part", "part"), Column("sentence", "says"), Column("placebo", "placebo")),
+            rows,
+            "Claims",
+            main=True,
+        ),
     ]
 
 
 def unpublished_blocks(study: Study) -> list[Block]:
     """The page of a study whose verdicts nobody has published yet."""
-    return [Answer("Not run yet.", study.answer), *design(study), Note(list(study.limits), "What it does not show")][: 3 + bool(study.limits)]
+    return [Answer("Not run yet.", study.answer), *design(study), Note(list(study.limits), "What it does not show")][
+        : 3 + bool(study.limits)
+    ]
 
 
 def profile_blocks(study: Study, held: Sequence[Mapping[str, Any]]) -> list[Block]:
     """The page of a study that is judged on models: one group of claims a model."""
-    page: list[Block] = [Answer(study.answer, f"Judged on {len(held)} model{'s' if len(held) > 1 else ''}. For yours: {study.command}"), *design(study)]
+    page: list[Block] = [
+        Answer(study.answer, f"Judged on {len(held)} model{'s' if len(held) > 1 else ''}. For yours: {study.command}"),
+        *design(study),
+    ]
     for one in held:
-        page += [Heading(one["model"]["name"], f"{one['model']['sentence']} {one['headline']}"), Verdicts(claims=one["claims"], title="Claims and their placebos")]
+        page += [
+            Heading(one["model"]["name"], f"{one['model']['sentence']} {one['headline']}"),
+            Verdicts(claims=one["claims"], title="Claims and their placebos"),
+        ]
         page += [Note(list(one["deviations"]), "Notes of this run")] if one["deviations"] else []
     page.append(Note([study.calibration], "Calibrated on seed 999, before the verdict seeds"))
     return page

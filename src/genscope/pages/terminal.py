@@ -82,14 +82,23 @@ def show_study(about: Mapping[str, Any], page: Path) -> None:
         }
         for one in about["claims"]
     ]  # fmt: skip
-    columns = (Column("claim", "claim"), Column("verdict", "verdict"), Column("effect", "weakest clause", "number"), Column("n", "n", "count"), Column("placebo", "placebo"), Column("why", "why"))
+    columns = (
+        Column("claim", "claim"),
+        Column("verdict", "verdict"),
+        Column("effect", "weakest clause", "fine"),
+        Column("n", "n", "count"),
+        Column("placebo", "placebo"),
+        Column("why", "why"),
+    )
     if rows:
         console.print()
         console.print(_table(Table(columns, rows, "Claims")))
     for name, why in about["failed"].items():
         console.print(f"  failed: {clean(name)}: {clean(why)}", markup=False, highlight=False)
     for one in about["not_run"]:
-        console.print(f"  not run: part {one['part']}, data {', '.join(one['data'])} is not in $GENSCOPE_DATA", markup=False, highlight=False)
+        console.print(
+            f"  not run: part {one['part']}, data {', '.join(one['data'])} is not in $GENSCOPE_DATA", markup=False, highlight=False
+        )
     for name in about["changed"]:
         console.print(f"  changed: {name} was edited after its run", markup=False, highlight=False)
     console.print()
@@ -99,8 +108,29 @@ def show_study(about: Mapping[str, Any], page: Path) -> None:
 def show_check(found: Mapping[str, Any]) -> None:
     """What `genscope study check` found."""
     console = _console()
-    rows = [{"claim": one["claim"], "judges": "; ".join(one["wrong"]) or "as it should", "placebo": "yes" if one["placebo"] else "none", "published": one["published"]} for one in found["claims"]]
-    console.print(_table(Table((Column("claim", "claim"), Column("judges", "on made-up records"), Column("placebo", "placebo"), Column("published", "published")), rows, found["study"])))
+    rows = [
+        {
+            "claim": one["claim"],
+            "judges": "; ".join(one["wrong"]) or "as it should",
+            "placebo": "yes" if one["placebo"] else "none",
+            "published": one["published"],
+        }
+        for one in found["claims"]
+    ]
+    console.print(
+        _table(
+            Table(
+                (
+                    Column("claim", "claim"),
+                    Column("judges", "on made-up records"),
+                    Column("placebo", "placebo"),
+                    Column("published", "published"),
+                ),
+                rows,
+                found["study"],
+            )
+        )
+    )
     for split, count in found["shared_examples"].items():
         console.print(f"  {split}: {count} examples shared between splits", markup=False, highlight=False)
     console.print("As it should be." if not found["wrong"] else "Wrong: " + "; ".join(found["wrong"]), style="bold", markup=False)

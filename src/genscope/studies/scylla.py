@@ -7,7 +7,6 @@ Both are judged on the rows of a profile; each has a placebo that keeps the rows
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -69,13 +68,15 @@ class Scylla(Study):
     answer = "The gap between familiar and new data grows with a task's complexity up to a critical level, beyond which the model solves neither."
     card = scylla.task("find_minimum").card
     extra = "hf"
-    fields = frozenset({"language model", "reasoning", "memorization", "complexity", "critical complexity", "generalization valley", "benchmark", "prompt"})
-    parts = MappingProxyType({"profile": Part(sentence="a profile of one model", claims=("SCY-4", "SCY-5"))})
+    fields = frozenset(
+        {"language model", "reasoning", "memorization", "complexity", "critical complexity", "generalization valley", "benchmark", "prompt"}
+    )
+    parts = {"profile": Part(sentence="a profile of one model", claims=("SCY-4", "SCY-5"))}
     claims = CLAIMS
-    placebos = MappingProxyType({
+    placebos = {
         "SCY-4": Placebo(kind="uniform random lists (0..9999, 2 to 64 entries) through the same extraction", arm="random lists"),
         "SCY-5": Placebo(kind="level labels permuted over tasks", arm="permuted"),
-    })  # fmt: skip
+    }  # fmt: skip
     seeds = (0,)
     calibration = (
         "seed 999, on the number of elements that a probe prompt yields (the precondition of SCY-4) and never on their values: wording of the probe, an opened "
@@ -104,7 +105,9 @@ def judge_profile(responses: pl.DataFrame) -> list[dict[str, Any]]:
     control = {claim.id: frames[claim.id][1] for claim in present}
     verdicts = _judged(present, real, seed.child("verdict"))
     placebos = _judged(present, control, seed.child("placebo"))
-    return [with_placebo(verdict, placebo, Scylla.placebos[verdict.claim.id].kind) for verdict, placebo in zip(verdicts, placebos, strict=True)]
+    return [
+        with_placebo(verdict, placebo, Scylla.placebos[verdict.claim.id].kind) for verdict, placebo in zip(verdicts, placebos, strict=True)
+    ]
 
 
 def _judged(claims: Sequence[Claim], frames: Mapping[str, pl.DataFrame], seed: Seed) -> list[Verdict]:

@@ -17,7 +17,7 @@ def digits() -> tuple[Float[np.ndarray, "1797 64"], Int[np.ndarray, " 1797"]]:
         from sklearn.datasets import load_digits
     except ImportError as error:
         raise missing_extra("The digits come with scikit-learn", "train") from error
-    x, y = load_digits(return_X_y=True)
+    x, y = (np.asarray(part) for part in load_digits(return_X_y=True))
     return (x / 16).astype(np.float32), y.astype(np.int64)
 
 

@@ -78,9 +78,7 @@ class Dominoes:
 
     def certify(self, labels: Int[np.ndarray, " N"], seed: Seed) -> Certificate:
         """Count images that two splits share."""
-        pools = {
-            split: np.concatenate([self._pool(labels, c, split, seed) for c in {*self.top, *self.bottom}]) for split in SHARES
-        }
+        pools = {split: np.concatenate([self._pool(labels, c, split, seed) for c in {*self.top, *self.bottom}]) for split in SHARES}
         seen = np.concatenate(list(pools.values()))
         return Certificate(
             sizes={name: len(pool) for name, pool in pools.items()}, shared_examples=0, shared_elements=len(seen) - len(np.unique(seen))

@@ -30,7 +30,9 @@ def data_folder(name: str, what: str, where: str) -> Path:
 
 def mnist_test() -> tuple[Float[np.ndarray, "N 28 28"], Int[np.ndarray, " N"]]:
     """The 10,000 images of MNIST's test set, values in [0, 1], and their digits."""
-    folder = data_folder(MNIST, "MNIST's test set", "https://yann.lecun.com/exdb/mnist (t10k-images-idx3-ubyte.gz, t10k-labels-idx1-ubyte.gz; CC BY-SA 3.0)")
+    folder = data_folder(
+        MNIST, "MNIST's test set", "https://yann.lecun.com/exdb/mnist (t10k-images-idx3-ubyte.gz, t10k-labels-idx1-ubyte.gz; CC BY-SA 3.0)"
+    )
     images, labels = read_idx(folder / "t10k-images-idx3-ubyte.gz"), read_idx(folder / "t10k-labels-idx1-ubyte.gz")
     if images.ndim != 3 or len(images) != len(labels):
         raise DataError(f"{folder}: {images.shape} images and {labels.shape} labels do not belong together")
@@ -40,7 +42,7 @@ def mnist_test() -> tuple[Float[np.ndarray, "N 28 28"], Int[np.ndarray, " N"]]:
 def read_idx(path: Path) -> np.ndarray:
     """An IDX file of unsigned bytes, gzipped or not: header magic 0x0800 + dimensions, sizes, then the values."""
     try:
-        with (gzip.open(path) if path.suffix == ".gz" else path.open("rb")) as file:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             raw = file.read(LARGEST + 1)
     except (OSError, EOFError) as error:
         raise DataError(f"{path}: cannot be read ({error})") from error

@@ -50,7 +50,9 @@ def train(recipe: Recipe, x: Tensor, y: Tensor) -> Trained:
             loss, accuracy = evaluate(net, x, y)
             curve.append({"updates": done, "loss": loss, "accuracy": accuracy})
             if not math.isfinite(loss):
-                raise TrainingError(f"the training loss is {loss} after {done} updates (learning rate {recipe.optimizer.lr}); a smaller one may do")
+                raise TrainingError(
+                    f"the training loss is {loss} after {done} updates (learning rate {recipe.optimizer.lr}); a smaller one may do"
+                )
             if _reached(recipe, loss, accuracy, done):
                 break
     loss, accuracy = (curve[-1]["loss"], curve[-1]["accuracy"]) if curve else evaluate(net, x, y)

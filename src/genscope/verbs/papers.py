@@ -55,11 +55,15 @@ def _ranked(studies: Sequence[Study], terms: Sequence[str]) -> list[str]:
     try:
         index.execute("CREATE VIRTUAL TABLE papers USING fts5(name, title, words, claims, tokenize='porter unicode61')")
         for one in studies:
-            words = " ".join([one.question, one.answer, " ".join(sorted(one.fields)), " ".join(asdict(one.card).values()), one.paper.authors])
+            words = " ".join(
+                [one.question, one.answer, " ".join(sorted(one.fields)), " ".join(asdict(one.card).values()), one.paper.authors]
+            )
             claims = " ".join(claim.sentence for claim in one.claims)
             index.execute("INSERT INTO papers VALUES (?, ?, ?, ?)", (one.name, f"{one.name} {one.paper.title}", words, claims))
         query = " OR ".join(f'"{term[:-1]}"*' if term.endswith("*") else f'"{term}"' for term in terms)
-        return [name for (name,) in index.execute("SELECT name FROM papers WHERE papers MATCH ? ORDER BY bm25(papers, 0, 4, 3, 1)", (query,))]
+        return [
+            name for (name,) in index.execute("SELECT name FROM papers WHERE papers MATCH ? ORDER BY bm25(papers, 0, 4, 3, 1)", (query,))
+        ]
     finally:
         index.close()
 

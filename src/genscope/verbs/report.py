@@ -34,7 +34,12 @@ def report(out: str | Path, runs: str | Path) -> dict[str, Any]:
     links = [link for path in sorted(Path(runs).expanduser().glob("*/result.json")) if (link := _run_page(path.parent, folder))]
     entries = [Entry.of(one, badges(one)) for one in studies]
     write_whole(folder / "index.html", render_index(entries, links).encode("utf-8", "replace"))
-    return {"index": str(folder / "index.html"), "pages": 1 + len(studies) + len(links), "papers": [one.name for one in studies], "runs": [link.title for link in links]}
+    return {
+        "index": str(folder / "index.html"),
+        "pages": 1 + len(studies) + len(links),
+        "papers": [one.name for one in studies],
+        "runs": [link.title for link in links],
+    }
 
 
 def _paper_page(one: Study) -> str:
@@ -44,7 +49,13 @@ def _paper_page(one: Study) -> str:
     elif one.command:
         body = profile_blocks(one, held)
     else:
-        about = {"failed": {}, "not_run": [], "changed": _edited(one, held[0]), "genscope": held[0]["versions"].get("genscope", ""), **held[0]}
+        about = {
+            "failed": {},
+            "not_run": [],
+            "changed": _edited(one, held[0]),
+            "genscope": held[0]["versions"].get("genscope", ""),
+            **held[0],
+        }
         body = blocks(one, about, _records(held[0]))
     return render_page(
         one.paper.title, "paper", body, badges=(held[0]["scale"],) if held else ("not run",), home_link="../index.html", library_file=f"../{CHARTS}",
@@ -62,7 +73,9 @@ def _records(held: dict[str, Any]) -> pl.DataFrame:
     path = next(path.with_name(held["records"]["file"]) for path in result_files() if path.with_name(held["records"]["file"]).is_file())
     raw = path.read_bytes()
     if hashlib.sha256(raw).hexdigest() != held["records"]["sha256"]:
-        raise DataError(f"{path}: not the records that the verdicts were made from (another checksum). Restore the file from the source tree")
+        raise DataError(
+            f"{path}: not the records that the verdicts were made from (another checksum). Restore the file from the source tree"
+        )
     return pl.read_parquet(path)
 
 

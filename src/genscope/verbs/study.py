@@ -94,14 +94,23 @@ def run(
                 )
 
     done = run_cells(study, cells, store, workers=workers or os.cpu_count() or 1, fresh=fresh, progress=shown, between=between)
-    entries = [{**entry, "changed": entry["id"] in changed} for entry in judge_study(study, done.records, judged)] if len(done.records) else []
+    entries = (
+        [{**entry, "changed": entry["id"] in changed} for entry in judge_study(study, done.records, judged)] if len(done.records) else []
+    )
     about = {
         "kind": "study", "genscope": _version(), "study": study.name, "scale": scale, "seeds": used, "parts": list(dict.fromkeys(cell.part for cell in cells)),
         "not_run": [{"part": part, "claims": list(study.parts[part].claims), "data": list(study.parts[part].data)} for part in absent],
         "claims": entries, "failed": done.failed, "power": power, "changed": sorted(changed), "code": code_hash(type(study).__module__),
     }  # fmt: skip
     about["headline"] = headline(about)
-    timing = {"began": began, "wall_seconds": round(time.time() - began, 3), "cpu_seconds": round(done.seconds, 3), "cells": len(cells), "cells_computed": done.computed, "damaged_store_files": len(store.damaged)}
+    timing = {
+        "began": began,
+        "wall_seconds": round(time.time() - began, 3),
+        "cpu_seconds": round(done.seconds, 3),
+        "cells": len(cells),
+        "cells_computed": done.computed,
+        "damaged_store_files": len(store.damaged),
+    }
     folder = Path(out).expanduser() if out else DEFAULT_OUT / f"study-{study.name}-{scale}-{digest([about['parts'], used], size=3)}"
     result = StudyResult(study, folder, about, done.records, exit_code(entries, scale, len(done.failed), bool(changed)))
     _save(study, result, timing)
@@ -114,7 +123,15 @@ def dry_run(name: str, *, scale: Scale, parts: Sequence[str] | None, seeds: Sequ
     cells, absent = plan(study, scale, seeds, parts)
     store, code = Store.open(), code_hash(type(study).__module__)
     here = sum(store.path(cell_key(store, study, cell, code)).is_file() for cell in cells)
-    return {"dry_run": True, "study": name, "scale": scale, "cells": len(cells), "cells_in_store": here, "parts_without_data": absent, "list": [cell.title for cell in cells]}
+    return {
+        "dry_run": True,
+        "study": name,
+        "scale": scale,
+        "cells": len(cells),
+        "cells_in_store": here,
+        "parts_without_data": absent,
+        "list": [cell.title for cell in cells],
+    }
 
 
 def ready(study: Study) -> None:
@@ -130,8 +147,13 @@ def ready(study: Study) -> None:
 def headline(about: dict[str, Any]) -> str:
     """The run's verdicts in one sentence."""
     if about["scale"] == "smoke":
-        return "A smoke run: it shows that the study works, and judges nothing." + (f" {len(about['failed'])} cells failed." if about["failed"] else "")
-    counts = {verdict: sum(entry["verdict"] == verdict for entry in about["claims"]) for verdict in ("reproduced", "not reproduced", "inconclusive")}
+        return "A smoke run: it shows that the study works, and judges nothing." + (
+            f" {len(about['failed'])} cells failed." if about["failed"] else ""
+        )
+    counts = {
+        verdict: sum(entry["verdict"] == verdict for entry in about["claims"])
+        for verdict in ("reproduced", "not reproduced", "inconclusive")
+    }
     said = [f"{count} {verdict}" for verdict, count in counts.items() if count]
     missing = sum(len(one["claims"]) for one in about["not_run"])
     total = len(about["claims"]) + missing
@@ -157,7 +179,14 @@ def check(name: str) -> dict[str, Any]:
     bad += [f"{one['claim']}: a phenomenon claim without a placebo" for one in claims if not one["placebo"]]
     bad += [f"{split}: {count:,} examples shared between splits" for split, count in shared.items() if count]
     changed = [one["claim"] for one in claims if one["published"] == "changed"]
-    return {"study": name, "claims": claims, "shared_examples": dict(shared), "wrong": bad, "changed": changed, "exit_code": 5 if changed else 1 if bad else 0}
+    return {
+        "study": name,
+        "claims": claims,
+        "shared_examples": dict(shared),
+        "wrong": bad,
+        "changed": changed,
+        "exit_code": 5 if changed else 1 if bad else 0,
+    }
 
 
 def _fix_claims(store: Store, study: Study, scale: str, claims: Sequence[str], fresh: bool) -> set[str]:
@@ -186,7 +215,13 @@ def _save(study: Study, result: StudyResult, timing: dict[str, Any]) -> None:
     write_whole(folder / "records.parquet", buffer.getvalue())
     write_whole(folder / "result.json", (json.dumps(result.about, indent=2, ensure_ascii=False, sort_keys=True) + "\n").encode())
     write_whole(folder / "run.json", (json.dumps({**timing, "machine": machine()}, indent=2) + "\n").encode())
-    page = render_page(study.paper.title, "study", blocks(study, result.about, result.records), badges=(result.about["scale"],), footer="Every number is in <records.parquet>, the verdicts in <result.json>, beside this page.")
+    page = render_page(
+        study.paper.title,
+        "study",
+        blocks(study, result.about, result.records),
+        badges=(result.about["scale"],),
+        footer="Every number is in <records.parquet>, the verdicts in <result.json>, beside this page.",
+    )
     write_whole(folder / "index.html", page.encode("utf-8", "replace"))
 
 

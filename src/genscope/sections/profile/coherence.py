@@ -26,7 +26,12 @@ if TYPE_CHECKING:
 VERSION = 1
 EXAMPLES, TOKENS = 64, 128
 OPTIONS = {"m": EXAMPLES, "tokens": TOKENS}
-KINDS = (("embeddings", ("embed", "wte", "wpe", "lm_head")), ("norms", ("norm", "ln_")), ("attention", ("attn", "attention")), ("MLP", ("mlp", "feed_forward", "fc")))
+KINDS = (
+    ("embeddings", ("embed", "wte", "wpe", "lm_head")),
+    ("norms", ("norm", "ln_")),
+    ("attention", ("attn", "attention")),
+    ("MLP", ("mlp", "feed_forward", "fc")),
+)
 
 
 class CoherenceSection(Section):
@@ -52,7 +57,9 @@ class CoherenceSection(Section):
 
     def run(self, asker: Asker, plan: ProfilePlan) -> Outcome:
         read, examples, most = _chosen(plan)
-        key = asker.store.key("coherence of a language model", [VERSION, asker.model.identity(), [example.id for example in examples], read.task.name, most])
+        key = asker.store.key(
+            "coherence of a language model", [VERSION, asker.model.identity(), [example.id for example in examples], read.task.name, most]
+        )
         held = None if asker.fresh else asker.store.get(key)
         if held is None:
             held = _measured(asker, read, examples, most)
@@ -67,8 +74,16 @@ class CoherenceSection(Section):
             *[Record(source=source, metric="m_coherence", value=value, unit="examples", n=held["m"], condition=kind, provenance="parameters of this kind alone") for kind, value in held["kinds"].items()],
             *[Record(source=source, metric="help", value=value, unit="fraction", n=1, condition="example", factors={"example": example.id, "text": shorten(str(example.input), 160), "target": shorten(str(example.target), 80)}, provenance="g_z . mean g / |g_z|^2") for example, value in zip(examples, held["help"], strict=True)],
         ]  # fmt: skip
-        facts = {"m": held["m"], "tokens": most, "cut": held["cut"], "file": plan.data.name if plan.data else "", "loss": "mean over the answer's tokens, nats"}
-        notes = [f"{held['cut']} examples were longer than {most} tokens; the beginning of their question was left out"] if held["cut"] else []
+        facts = {
+            "m": held["m"],
+            "tokens": most,
+            "cut": held["cut"],
+            "file": plan.data.name if plan.data else "",
+            "loss": "mean over the answer's tokens, nats",
+        }
+        notes = (
+            [f"{held['cut']} examples were longer than {most} tokens; the beginning of their question was left out"] if held["cut"] else []
+        )
         return Outcome(records=records, facts=facts, notes=notes)
 
     def view(self, records: pl.DataFrame, responses: pl.DataFrame, about: Mapping[str, Any], model: Description) -> View:
@@ -88,7 +103,9 @@ def _chosen(plan: ProfilePlan) -> tuple[QuestionFile, tuple[Example, ...], int]:
     read = load(plan.data, plan.columns)
     m = int(options.get("m", plan.n or EXAMPLES))
     if len(read.examples) < 2:
-        raise DataError(f"{plan.data}: coherence compares examples, and there {'is' if len(read.examples) == 1 else 'are'} {len(read.examples)} with a question and an answer")
+        raise DataError(
+            f"{plan.data}: coherence compares examples, and there {'is' if len(read.examples) == 1 else 'are'} {len(read.examples)} with a question and an answer"
+        )
     return read, read.examples[:m], int(options.get("tokens", TOKENS))
 
 
@@ -129,7 +146,11 @@ def _measured(asker: Asker, read: QuestionFile, examples: Sequence[Example], mos
     with asker.progress.work("gradients of examples", 1) as advance:
         found = coherence(net, losses, data, per_example=True, chunk=8)
         with torch.no_grad():
-            loss = float(torch.cat([losses(net, {name: part[rows : rows + 8] for name, part in data.items()}) for rows in range(0, len(pairs), 8)]).mean())
+            loss = float(
+                torch.cat(
+                    [losses(net, {name: part[rows : rows + 8] for name, part in data.items()}) for rows in range(0, len(pairs), 8)]
+                ).mean()
+            )
         advance(1)
     return {
         "m": found.m, "alpha": found.alpha, "m_coherence": found.m_coherence, "low": found.low, "high": found.high, "noise_scale": found.noise_scale, "loss": loss,
@@ -171,4 +192,8 @@ def _view(records: pl.DataFrame, about: Mapping[str, Any]) -> View:
         Table((Column("text", "question"), Column("target", "given answer"), Column("help", "help", "number", "g_z . mean g / |g_z|²; negative: the common step makes it worse")), worst,
               "Examples that the common step helps least: look here for wrong answers and odd ones"),
     ]  # fmt: skip
-    return View(answer=Answer(f"A training step on one example helps as if {c['value']:.1f} of {m} examples shared it{span}.", detail), blocks=blocks, facts={name: str(value) for name, value in facts.items()})
+    return View(
+        answer=Answer(f"A training step on one example helps as if {c['value']:.1f} of {m} examples shared it{span}.", detail),
+        blocks=blocks,
+        facts={name: str(value) for name, value in facts.items()},
+    )
