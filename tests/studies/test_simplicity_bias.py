@@ -249,3 +249,40 @@ def test_idx_files_are_read_and_bad_ones_named(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("GENSCOPE_DATA", "")
     with pytest.raises(MissingError, match="GENSCOPE_DATA"):
         mnist_test()
+
+
+def test_a_chain_of_recipes_trains_each_link_once_and_goes_on_from_its_weights() -> None:
+    import torch
+
+    from genscope.core.store import Store
+    from genscope.engine.lab import Lab
+    from genscope.models.nets import MLP
+    from genscope.training.recipe import Optimizer, Recipe
+
+    asked: list[str] = []
+
+    def rows(data: str) -> tuple[np.ndarray, np.ndarray]:
+        asked.append(data)
+        x = Seed(data).rng().standard_normal((64, 3)).astype(np.float32)
+        return x, (x[:, 0] > 0).astype(int)
+
+    def link(data: str, updates: int, after: Recipe | None = None) -> Recipe:
+        return Recipe(
+            net=MLP(inputs=3, width=4, depth=1),
+            data=data,
+            optimizer=Optimizer(lr=0.1),
+            updates=updates,
+            batch=16,
+            seed=Seed("chain"),
+            after=after,
+        )
+
+    lab, first = Lab(Store.open(), "code"), link("first", 20)
+    start = lab.train(first, rows)
+    unmoved = lab.train(link("second", 0, first), rows)
+    tuned = lab.train(link("third", 20, first), rows)
+    assert asked == ["first", "second", "third"]
+    assert all(torch.equal(a, b) for a, b in zip(start.net.parameters(), unmoved.net.parameters(), strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(start.net.parameters(), tuned.net.parameters(), strict=True))
+    with pytest.raises(UsageError, match="do not fit"):
+        Recipe(net=MLP(inputs=4), data="x", optimizer=Optimizer(), updates=1, seed=Seed("x"), after=first)

@@ -27,15 +27,16 @@ class Lab:
     code: str
     fresh: bool = False
 
-    def train(self, recipe: Recipe, rows: Callable[[], tuple[np.ndarray, np.ndarray]]) -> Trained:
-        """The net of a recipe, from the store or trained now on `rows()` = (x, y), which `recipe.data` must identify."""
+    def train(self, recipe: Recipe, rows: Callable[[Any], tuple[np.ndarray, np.ndarray]]) -> Trained:
+        """The net of a recipe, from the store or trained now on `rows(recipe.data)` = (x, y). Of a chain every link is trained once and kept."""
         import torch
 
         from genscope.training.loop import Trained, train
 
         def made() -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-            x, y = rows()
-            found = train(recipe, torch.from_numpy(np.ascontiguousarray(x)), torch.from_numpy(np.ascontiguousarray(y)).long())
+            start = None if recipe.after is None else self.train(recipe.after, rows).net.state_dict()
+            x, y = rows(recipe.data)
+            found = train(recipe, torch.from_numpy(np.ascontiguousarray(x)), torch.from_numpy(np.ascontiguousarray(y)).long(), start)
             about = {"updates": found.updates, "loss": found.loss, "accuracy": found.accuracy, "curve": found.curve}
             return {name: value.numpy() for name, value in found.net.state_dict().items()}, about
 

@@ -212,6 +212,13 @@ class CoherentGradients(Study):
             order = ["SGD", "RA3", "M3", "RM3", "winsorized 2", "winsorized 8"]
             blocks.append(arms_by_condition(records.filter(pl.col("part") == "suppression"), names, title="What suppression does", value="fraction", conditions=order,
                                             caption="Share of wrong training labels learned, and accuracy on clean test images; the placebo runs plain SGD under every name."))  # fmt: skip
+        way = records.filter((pl.col("metric") == "corrupt_accuracy_on_the_way") & (pl.col("arm") == "claim"))
+        if len(way):
+            lines = [
+                {"name": condition, "x": step, "y": value, "detail": f"{condition} {seed}"}
+                for condition, step, value, seed in way.select("condition", "step", "value", "seed").rows()
+            ]  # fmt: skip
+            blocks.append(curves(lines, title="How memorization comes", x="updates", y="corrupt labels learned", caption="One line a seed. The claim is judged at the last update; where a rule only delays, the lines meet."))  # fmt: skip
         return blocks
 
 
@@ -377,19 +384,25 @@ def _run_suppression(cell: Cell, lab: Lab, size: Size) -> list[Record]:
     # three micro-batches of 17 come from one batch of 51; all others take batches of 50
     batch = 51 if cell.settings["rule"] == "m3" else 50
     order = Seed(WORD, "few order", cell.seed, cell.settings.get("order", ""))
-    follow(net, rows, given, batch=batch, steps=size.updates, seed=order, update=update, look=lambda step: False, at=())
+    bad, path = torch.from_numpy(corrupt), []
+
+    def look(step: int) -> bool:
+        path.append((step, evaluate(net, rows[bad], given[bad])[1]))
+        return False
+
+    at = range(0, size.updates + 1, max(1, size.updates // 12))
+    follow(net, rows, given, batch=batch, steps=size.updates, seed=order, update=update, look=look, at=at)
     loss, accuracy = evaluate(net, rows, given)
     if not np.isfinite(loss):
         raise TrainingError(f"the training loss is {loss} after {size.updates} updates")
     _, test_accuracy = evaluate(net, torch.from_numpy(test_x), torch.from_numpy(test_y))
-    bad = torch.from_numpy(corrupt)
     _, corrupt_accuracy = evaluate(net, rows[bad], given[bad])
     _, pristine_accuracy = evaluate(net, rows[~bad], given[~bad])
     overfit = adjusted_overfit(accuracy, test_accuracy, float(corrupt.mean()), CLASSES)
     return [
         cell.record("corrupt_accuracy", corrupt_accuracy, n=int(corrupt.sum())), cell.record("pristine_accuracy", pristine_accuracy, n=int((~corrupt).sum())),
         cell.record("train_accuracy", accuracy, n=len(y)), cell.record("test_accuracy", test_accuracy, n=len(test_y)), cell.record("adjusted_overfit", overfit),
-        cell.record("train_loss", loss, "nats"),
+        cell.record("train_loss", loss, "nats"), *[cell.record("corrupt_accuracy_on_the_way", value, n=int(corrupt.sum()), step=step) for step, value in path],
     ]  # fmt: skip
 
 

@@ -271,7 +271,7 @@ def _slab_recipe(cell: Cell, size: Size, task: slabs.Slabs, member: int = 0) -> 
 def _run_slabs(cell: Cell, lab: Lab, size: Size) -> list[Record]:
     task = _slab_task(cell, size)
     data = task.make(Seed(WORD, "data", cell.condition, cell.seed))
-    trained = lab.train(_slab_recipe(cell, size, task), lambda: (data.train_x, data.train_y))
+    trained = lab.train(_slab_recipe(cell, size, task), lambda _: (data.train_x, data.train_y))
     predict = predictor(trained.net)
     block = Columns(_block_columns(cell, task), data.rotation)
     records = [
@@ -328,7 +328,7 @@ def _perturbation_records(cell: Cell, net: Any, predict: Predict, data: slabs.Sl
 def _ensemble_records(
     cell: Cell, lab: Lab, size: Size, task: slabs.Slabs, data: slabs.SlabSplits, single: Predict, block: Block
 ) -> list[Record]:
-    nets = [lab.train(_slab_recipe(cell, size, task, member), lambda: (data.train_x, data.train_y)).net for member in range(size.members)]
+    nets = [lab.train(_slab_recipe(cell, size, task, member), lambda _: (data.train_x, data.train_y)).net for member in range(size.members)]
     together = average([predictor(net) for net in nets])
     records = _score_records(cell, together, data.test_x, data.test_y, block, condition="LMS-5 ensemble")
     seed = Seed(WORD, "randomise", cell.part, cell.condition, cell.seed)
@@ -357,7 +357,7 @@ def _run_dominoes(cell: Cell, lab: Lab, size: Size) -> list[Record]:
         updates=size.adversarial if adversarial else size.dominoes, adversary=attack if adversarial else None, seed=Seed(WORD, "model", cell.condition, cell.seed),
         stop=Stop(every=10, accuracy_at_least=None if adversarial else 0.995),
     )  # fmt: skip
-    trained = lab.train(recipe, lambda: (x, y))
+    trained = lab.train(recipe, lambda _: (x, y))
     predict = predictor(trained.net)
     train_records = [cell.record("train_accuracy", trained.accuracy, n=len(x)), cell.record("updates", trained.updates, "count")]
     if alone:

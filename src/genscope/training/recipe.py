@@ -39,7 +39,7 @@ class Stop:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Recipe:
-    """A classifier's training. data: what identifies the training set (plain JSON or a dataclass); adversary: perturbs every batch, its radius raised
+    """A classifier's training, or one link of a chain of them (pretrain, then fine-tune). after: the link before, whose weights it starts from; data: what identifies the training set (plain JSON or a dataclass); adversary: perturbs every batch, its radius raised
     linearly from 0 over the first `ramp` of the updates; seed: draws the weights and the order of the rows.
     """
 
@@ -52,10 +52,13 @@ class Recipe:
     stop: Stop = Stop()
     adversary: Attack | None = None
     ramp: float = 0.5
+    after: Recipe | None = None
 
     def __post_init__(self) -> None:
         if self.updates < 0 or self.batch < 1:
             raise UsageError(f"recipe: updates >= 0 and batch >= 1 are needed, got {self.updates} and {self.batch}")
+        if self.after is not None and self.after.net != self.net:
+            raise UsageError(f"recipe: it goes on from the weights of {self.after.net}, which do not fit {self.net}")
 
     def plain(self) -> dict[str, Any]:
         """Canonical form, for keys."""
