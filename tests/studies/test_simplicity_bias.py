@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from genscope.core.seeds import Seed
 from genscope.interventions.ensemble import average, linear_stack
 from genscope.measures.block_randomization import Columns, Region, auc, block_randomized_scores, dependence_profile, scores
 from genscope.measures.perturbation import perturbation_share, sgd_direction, svd_direction, universal_accuracy
+from genscope.studies import simplicity_bias
 from genscope.tasks import slabs
 from genscope.tasks.dominoes import Dominoes
 from genscope.tasks.images import mnist_test, read_idx
@@ -237,7 +239,40 @@ def test_dominoes_agree_as_told_and_share_no_image() -> None:
         Dominoes().make(images[:101], labels[:101], Seed("d"))
 
 
-def test_idx_files_are_read_and_bad_ones_named(tmp_path, monkeypatch) -> None:
+def test_the_papers_own_data_and_net(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import gzip
+
+    import torch
+
+    from genscope.models.nets import ResNet
+
+    monkeypatch.setenv("GENSCOPE_DATA", str(tmp_path))
+    for name in ("mnist", "cifar-10"):
+        (tmp_path / name).mkdir()
+    rng, digits = Seed("files").rng(), np.repeat([0, 1], 20).astype(np.uint8)
+    pixels = rng.integers(0, 256, (40, 28, 28), dtype=np.uint8)
+    header = b"\x00\x00\x08\x03" + b"".join(n.to_bytes(4, "big") for n in pixels.shape)
+    (tmp_path / "mnist" / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(header + pixels.tobytes()))
+    (tmp_path / "mnist" / "train-labels-idx1-ubyte").write_bytes(b"\x00\x00\x08\x01" + (40).to_bytes(4, "big") + digits.tobytes())
+    rows = np.concatenate([np.repeat([1, 9], 20).astype(np.uint8)[:, None], rng.integers(0, 256, (40, 3_072), dtype=np.uint8)], axis=1)
+    for number in range(1, 6):
+        rows.tofile(tmp_path / "cifar-10" / f"data_batch_{number}.bin")
+    images, labels, below = simplicity_bias._pictures(simplicity_bias.SIZES["paper"])
+    assert images.shape == (40, 3, 32, 32)
+    assert below is not None
+    assert np.array_equal(below[0][0, 0], rows[0, 1:1_025].reshape(32, 32).astype(np.float32) / 255)
+    x, y = Dominoes(bottom=(1, 9)).make(images, labels, Seed("d"), below)["train"]
+    assert x.shape == (24, 3, 64, 32)
+    assert np.array_equal(x[:, 0, 2:30, 2:30], x[:, 2, 2:30, 2:30])
+    net = ResNet(depths=(1, 1), widths=(16, 32)).build(Seed("r")).eval()
+    assert net(torch.from_numpy(x[:4])).shape == (4, 2)
+    assert y.sum() == 12
+    (tmp_path / "cifar-10" / "data_batch_3.bin").write_bytes(b"short")
+    with pytest.raises(DataError, match="multiple of 3,073"):
+        simplicity_bias._pictures(simplicity_bias.SIZES["paper"])
+
+
+def test_idx_files_are_read_and_bad_ones_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     good = tmp_path / "a.idx"
     good.write_bytes(b"\x00\x00\x08\x02" + (2).to_bytes(4, "big") + (3).to_bytes(4, "big") + bytes(range(6)))
     assert read_idx(good).tolist() == [[0, 1, 2], [3, 4, 5]]

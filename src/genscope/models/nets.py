@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 from torch import nn
 
-from genscope.core.errors import ModelError
+from genscope.core.errors import ModelError, missing_extra
 from genscope.core.seeds import Seed
 
 
@@ -73,6 +73,40 @@ class SmallConv:
                 nn.Flatten(), nn.Linear(16 * rows * columns, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, self.outputs),
             )  # fmt: skip
         return net.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]  # 1.7 times as fast on a CPU
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ResNet:
+    """ResNet with bottleneck blocks (He et al. 2016) as in transformers; the default is ResNet-50. Input (N, channels, height, width)."""
+
+    channels: int = 3
+    outputs: int = 2
+    depths: tuple[int, ...] = (3, 4, 6, 3)
+    widths: tuple[int, ...] = (256, 512, 1024, 2048)
+
+    def build(self, seed: Seed) -> nn.Module:
+        """The module; needs the extra hf."""
+        try:
+            from transformers import ResNetConfig, ResNetForImageClassification
+        except ImportError as error:
+            raise missing_extra("ResNet is that of transformers", "hf") from error
+        with drawn_from(seed):
+            config = ResNetConfig(
+                num_channels=self.channels, depths=list(self.depths), hidden_sizes=list(self.widths), num_labels=self.outputs
+            )
+            return _Logits(ResNetForImageClassification(config))
+
+
+class _Logits(nn.Module):
+    """A model of transformers as a plain net: pixels in, logits out."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, outputs)."""
+        return self.model(pixel_values=x).logits
 
 
 class drawn_from:  # noqa: N801

@@ -20,7 +20,7 @@ from genscope.interventions.ensemble import average
 from genscope.measures.block_randomization import Block, Columns, Predict, Region, block_randomized_scores, dependence_profile, scores
 from genscope.measures.perturbation import perturbation_share, svd_direction, universal_accuracy
 from genscope.tasks import dominoes, slabs
-from genscope.tasks.images import MNIST, mnist_test
+from genscope.tasks.images import MNIST, cifar10, mnist_test, mnist_train
 
 if TYPE_CHECKING:
     import polars as pl
@@ -111,13 +111,14 @@ class Size:
     adversarial: int
     eps: float
     members: int = 3
+    resnet: bool = False
 
 
 SIZES: Mapping[str, Size] = {
     "smoke": Size(dim=8, rows=4_000, noisy_rows=4_000, test_rows=1_000, lms5=300, plateau=300, noisy=200, ms7=200, dominoes=40, adversarial=20, eps=0.15),
     "standard": Size(dim=50, rows=50_000, noisy_rows=40_000, test_rows=10_000, lms5=6_000, plateau=30_000, noisy=10_000, ms7=15_000, dominoes=300, adversarial=800, eps=0.15),
     "extended": Size(dim=50, rows=100_000, noisy_rows=40_000, test_rows=50_000, lms5=30_000, plateau=60_000, noisy=40_000, ms7=40_000, dominoes=600, adversarial=3_000, eps=0.15),
-    "paper": Size(dim=50, rows=100_000, noisy_rows=40_000, test_rows=50_000, lms5=30_000, plateau=60_000, noisy=40_000, ms7=40_000, dominoes=600, adversarial=10_000, eps=0.3),
+    "paper": Size(dim=50, rows=100_000, noisy_rows=40_000, test_rows=50_000, lms5=30_000, plateau=60_000, noisy=40_000, ms7=40_000, dominoes=600, adversarial=10_000, eps=0.3, resnet=True),
 }  # fmt: skip
 
 
@@ -340,33 +341,50 @@ def _ensemble_records(
 # --- dominoes
 
 
-def _run_dominoes(cell: Cell, lab: Lab, size: Size) -> list[Record]:
-    from genscope.models.nets import SmallConv
+def _pictures(size: Size) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray] | None]:
+    """(images, classes) of the upper block, and of the lower block where it is another set: at scale `paper` MNIST in three channels over CIFAR-10."""
+    if not size.resnet:
+        return *mnist_test(), None
+    images, labels = mnist_train()
+    padded = np.pad(images, ((0, 0), (2, 2), (2, 2)))
+    return np.repeat(padded[:, None], 3, axis=1), labels, cifar10()
+
+
+def _dominoes_recipe(cell: Cell, size: Size, data: Any, height: int) -> Recipe:
+    from genscope.models.nets import ResNet, SmallConv
     from genscope.training.attacks import Attack
     from genscope.training.recipe import Optimizer, Recipe, Stop
 
-    alone, adversarial = cell.condition == "bottom alone", cell.condition == "dominoes, adversarial"
-    task = dominoes.Dominoes(agreement=cell.settings.get("agreement", 1.0))
-    splits = task.make(*mnist_test(), Seed(WORD, "dominoes", cell.seed))
-    if alone:
-        splits = {name: (x[:, 28:], y) for name, (x, y) in splits.items()}
-    (x, y), (test_x, test_y) = splits["train"], splits["test"]
-    attack = Attack(norm="linf", eps=size.eps, step=0.4 * size.eps, iterations=5, low=0.0, high=1.0, noise=1e-3)
-    recipe = Recipe(
-        net=SmallConv(height=28 if alone else 56), data=[task, alone, cell.seed], optimizer=Optimizer(kind="adam", lr=1e-3), batch=128,
+    adversarial = cell.condition == "dominoes, adversarial"
+    attack = Attack(norm="linf", eps=size.eps, step=0.4 * size.eps, iterations=7 if size.resnet else 5, low=0.0, high=1.0, noise=1e-3)
+    return Recipe(
+        net=ResNet() if size.resnet else SmallConv(height=height), data=data, batch=256 if size.resnet else 128,
+        optimizer=Optimizer(lr=0.05, weight_decay=5e-5) if size.resnet else Optimizer(kind="adam", lr=1e-3),
         updates=size.adversarial if adversarial else size.dominoes, adversary=attack if adversarial else None, seed=Seed(WORD, "model", cell.condition, cell.seed),
         stop=Stop(every=10, accuracy_at_least=None if adversarial else 0.995),
     )  # fmt: skip
+
+
+def _run_dominoes(cell: Cell, lab: Lab, size: Size) -> list[Record]:
+    alone = cell.condition == "bottom alone"
+    task = dominoes.Dominoes(agreement=cell.settings.get("agreement", 1.0), bottom=(1, 9) if size.resnet else (7, 9))
+    images, labels, below = _pictures(size)
+    splits = task.make(images, labels, Seed(WORD, "dominoes", cell.seed), below)
+    side = images.shape[-1]
+    if alone:
+        splits = {name: (x[..., side:, :], y) for name, (x, y) in splits.items()}
+    (x, y), (test_x, test_y) = splits["train"], splits["test"]
+    recipe = _dominoes_recipe(cell, size, [task, alone, cell.seed], x.shape[-2])
     trained = lab.train(recipe, lambda _: (x, y))
     predict = predictor(trained.net)
     train_records = [cell.record("train_accuracy", trained.accuracy, n=len(x)), cell.record("updates", trained.updates, "count")]
     if alone:
         area, accuracy = scores(predict(test_x), test_y)
         return [*train_records, cell.record("standard_auc", area, n=len(test_x)), cell.record("standard_accuracy", accuracy, n=len(test_x))]
-    top = np.zeros((56, 28), bool)
-    top[:28] = True
+    top = np.zeros((2 * side, side), bool)
+    top[:side] = True
     records = [*train_records, *_score_records(cell, predict, test_x, test_y, Region(top))]
-    return [*records, *(_robust_records(cell, trained.net, attack, splits) if adversarial else [])]
+    return [*records, *(_robust_records(cell, trained.net, recipe.adversary, splits) if recipe.adversary else [])]
 
 
 def _robust_records(cell: Cell, net: Any, attack: Any, splits: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> list[Record]:

@@ -30,7 +30,7 @@ class Dominoes:
     """Pairs of images as a value.
 
     top, bottom: class pair (class shown for label 0, class shown for label 1); agreement: probability that the top block shows the label, in training and test;
-    both blocks are drawn from `images` (N, H, W) with values in [0, 1] and their classes `labels`.
+    blocks are drawn from images of shape (N, ..., H, W) with values in [0, 1] and their classes.
     """
 
     top: tuple[int, int] = (0, 1)
@@ -44,15 +44,26 @@ class Dominoes:
             raise TaskError(f"dominoes: a pair has two different classes, got {self.top} and {self.bottom}")
 
     def make(
-        self, images: Float[np.ndarray, "N H W"], labels: Int[np.ndarray, " N"], seed: Seed
-    ) -> dict[str, tuple[Float[np.ndarray, "M H2 W"], Int[np.ndarray, " M"]]]:
-        """Split -> (stacked images, labels). Per class the n-th image of one block is paired with the n-th of the other; the smaller pool limits n."""
+        self,
+        images: Float[np.ndarray, "N *C H W"],
+        labels: Int[np.ndarray, " N"],
+        seed: Seed,
+        below: tuple[np.ndarray, np.ndarray] | None = None,
+    ) -> dict[str, tuple[Float[np.ndarray, "M *C H2 W"], Int[np.ndarray, " M"]]]:
+        """Split -> (stacked images, labels). Per class the n-th image of one block is paired with the n-th of the other; the smaller pool limits n.
+
+        The lower block is drawn from `below` (images, labels) where given, else from the same images.
+        """
+        lower, lower_labels = (images, labels) if below is None else below
+        if images.shape[1:] != lower.shape[1:]:
+            raise TaskError(f"dominoes: the blocks differ in shape, {images.shape[1:]} and {lower.shape[1:]}")
         splits = {}
         for split in SHARES:
-            pools = {c: self._pool(labels, c, split, seed) for c in (*self.top, *self.bottom)}
+            tops = {c: self._pool(labels, c, split, seed) for c in self.top}
+            bottoms = {c: self._pool(lower_labels, c, split, seed) for c in self.bottom}
             stacked, y = [], []
             for label in (0, 1):
-                top, bottom = pools[self.top[label]], pools[self.bottom[label]]
+                top, bottom = tops[self.top[label]], bottoms[self.bottom[label]]
                 n = min(len(top), len(bottom))
                 stacked.append(np.stack([top[:n], bottom[:n]], axis=1))
                 y.append(np.full(n, label))
@@ -60,10 +71,10 @@ class Dominoes:
             rng = seed.child("pairs", split).rng()
             flip = rng.random(len(y_all)) >= self.agreement
             # a flipped row shows an image of the other class on top, from the same split
-            others = [pools[self.top[1 - int(label)]] for label in y_all[flip]]
+            others = [tops[self.top[1 - int(label)]] for label in y_all[flip]]
             places[flip, 0] = [pool[rng.integers(len(pool))] for pool in others]
             order = rng.permutation(len(y_all))
-            x = np.concatenate([images[places[order, 0]], images[places[order, 1]]], axis=1)
+            x = np.concatenate([images[places[order, 0]], lower[places[order, 1]]], axis=-2)
             splits[split] = (x.astype(np.float32), y_all[order])
         return splits
 

@@ -1,4 +1,4 @@
-"""Small image sets of others, found in $GENSCOPE_DATA: IDX files (MNIST)."""
+"""Small image sets of others, found in $GENSCOPE_DATA: IDX files (MNIST) and the binary version of CIFAR-10."""
 
 from __future__ import annotations
 
@@ -37,6 +37,47 @@ def mnist_test() -> tuple[Float[np.ndarray, "N 28 28"], Int[np.ndarray, " N"]]:
     if images.ndim != 3 or len(images) != len(labels):
         raise DataError(f"{folder}: {images.shape} images and {labels.shape} labels do not belong together")
     return images.astype(np.float32) / 255, labels.astype(np.int64)
+
+
+def mnist_train() -> tuple[Float[np.ndarray, "N 28 28"], Int[np.ndarray, " N"]]:
+    """The 60,000 training images of MNIST, values in [0, 1], and their digits; from a folder `mnist`."""
+    folder = data_folder(
+        "mnist",
+        "MNIST's training set",
+        "https://yann.lecun.com/exdb/mnist (train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz; CC BY-SA 3.0)",
+    )
+    images, labels = (_first(folder, f"train-{part}-ubyte") for part in ("images-idx3", "labels-idx1"))
+    if images.ndim != 3 or len(images) != len(labels):
+        raise DataError(f"{folder}: {images.shape} images and {labels.shape} labels do not belong together")
+    return images.astype(np.float32) / 255, labels.astype(np.int64)
+
+
+def cifar10(batches: int = 5) -> tuple[Float[np.ndarray, "N 3 32 32"], Int[np.ndarray, " N"]]:
+    """CIFAR-10's training images, values in [0, 1], and their classes (1 automobile, 9 truck); from data_batch_*.bin in a folder `cifar-10`."""
+    folder = data_folder(
+        "cifar-10", "CIFAR-10", "https://www.cs.toronto.edu/~kriz/cifar.html (binary version: data_batch_1.bin to data_batch_5.bin)"
+    )
+    found = [read_cifar(folder / f"data_batch_{number}.bin") for number in range(1, batches + 1)]
+    return np.concatenate([images for images, _ in found]), np.concatenate([labels for _, labels in found])
+
+
+def read_cifar(path: Path) -> tuple[Float[np.ndarray, "N 3 32 32"], Int[np.ndarray, " N"]]:
+    """A file of CIFAR-10's binary version: rows of one class byte and 3 x 32 x 32 pixel bytes."""
+    try:
+        raw = np.fromfile(path, np.uint8, count=LARGEST)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error})") from error
+    if not len(raw) or len(raw) % 3_073:
+        raise DataError(f"{path}: {len(raw)} bytes; a CIFAR-10 file has a multiple of 3,073")
+    rows = raw.reshape(-1, 3_073)
+    if rows[:, 0].max() > 9:
+        raise DataError(f"{path}: class {rows[:, 0].max()}; CIFAR-10 has 0 to 9")
+    return rows[:, 1:].reshape(-1, 3, 32, 32).astype(np.float32) / 255, rows[:, 0].astype(np.int64)
+
+
+def _first(folder: Path, name: str) -> np.ndarray:
+    plain, packed = folder / name, folder / f"{name}.gz"
+    return read_idx(plain if plain.is_file() else packed)
 
 
 def read_idx(path: Path) -> np.ndarray:
