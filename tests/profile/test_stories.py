@@ -323,7 +323,7 @@ def test_compare_two_models_pairs_ood_outside_both_id_sets(tmp_path: Path, monke
     assert not asked & {*range(1, 13), *range(101, 111)}
     both = [ood.filter(pl.col("model") == arm)["example"].to_list() for arm in "ab"]
     assert both[0] == both[1]
-    assert result.headline.endswith("py:two:high alone is right on 32 of them, py:two:low alone on 0.")
+    assert result.headline.endswith("py:two:high is ahead by 85 to 100 points.")
     row = result.records.filter((pl.col("metric") == "only_b") & pl.col("level").is_null()).to_dicts()[0]
     assert row["value"] == 32
 

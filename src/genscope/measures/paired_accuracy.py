@@ -1,6 +1,6 @@
 """Two models on the same questions: accuracies, their paired difference per level, and who was right where.
 
-OOD questions are paired by example: the interval of the mean difference is a studentised bootstrap inside tasks, and McNemar's exact
+OOD questions are paired by example: the difference of each task has Newcombe's paired interval, and their mean is joined by MOVER; McNemar's exact
 test counts the questions that only one of the two got right. ID questions are each model's own: that interval is unpaired (MOVER).
 """
 
@@ -12,9 +12,9 @@ import numpy as np
 import polars as pl
 
 from genscope.core.records import Record
-from genscope.core.seeds import Seed
-from genscope.core.stats import Interval, bootstrap_t, mcnemar, wilson
+from genscope.core.stats import Interval, mcnemar, wilson
 from genscope.core.stats.mover import mover
+from genscope.core.stats.proportion import paired_difference
 
 SOURCE = "compare"
 
@@ -58,9 +58,8 @@ def _paired(part: pl.DataFrame, level: int | None) -> Iterable[Record]:
             provenance="mean of the tasks; MOVER",
             **common,
         )
-    differences = second.astype(float) - first.astype(float)
-    interval = bootstrap_t(differences, Seed("compare", "ood", -1 if level is None else level).rng(), strata=part["task"].to_list())
-    yield Record(metric="difference", value=interval.value, low=interval.low, high=interval.high, unit="fraction", provenance="b minus a, paired by question; studentised bootstrap inside tasks", **common)  # fmt: skip
+    interval = mover([(1 / part["task"].n_unique(), _difference(rows)) for _, rows in part.group_by("task", maintain_order=True)])
+    yield Record(metric="difference", value=interval.value, low=interval.low, high=interval.high, unit="fraction", provenance="b minus a, paired by question: mean of the tasks; Newcombe's paired interval, MOVER", **common)  # fmt: skip
     for name, which in (
         ("both_right", first & second),
         ("only_a", first & ~second),
@@ -75,6 +74,12 @@ def _paired(part: pl.DataFrame, level: int | None) -> Iterable[Record]:
         provenance="exact",
         **common,
     )
+
+
+def _difference(rows: pl.DataFrame) -> Interval:
+    first, second = rows["correct"].to_numpy(), rows["correct_b"].to_numpy()
+    counts = (first & second, first & ~second, ~first & second, ~first & ~second)
+    return paired_difference(*(int(np.sum(which)) for which in counts))
 
 
 def _unpaired(parts: Sequence[pl.DataFrame], level: int | None) -> Iterable[Record]:

@@ -13,7 +13,7 @@ from genscope.core.stats.bootstrap import bootstrap_t, median_interval
 from genscope.core.stats.interval import Interval
 from genscope.core.stats.mover import mover
 from genscope.core.stats.paired import paired_t, welch_t
-from genscope.core.stats.proportion import clopper_pearson, wilson
+from genscope.core.stats.proportion import clopper_pearson, paired_difference, wilson
 
 Rng = np.random.Generator
 
@@ -53,6 +53,10 @@ def _tasks(rng: Rng, rates: tuple[float, ...], others: tuple[float, ...], n: int
     return mover(terms + [(-1 / len(others), wilson(int(rng.binomial(n, rate)), n)) for rate in others])
 
 
+def _paired(rng: Rng, rates: tuple[float, float, float, float], n: int) -> Interval:
+    return paired_difference(*(int(count) for count in rng.multinomial(n, rates)))
+
+
 SITUATIONS = (
     Situation(interval="paired t", data="normal, n = 5", truth=0.0, draw=lambda g: paired_t(g.normal(size=5)), least=0.935),
     Situation(interval="paired t", data="normal, n = 20", truth=0.0, draw=lambda g: paired_t(g.normal(size=20)), least=0.935),
@@ -74,6 +78,20 @@ SITUATIONS = (
     ),
     Situation(
         interval="Wilson", data="0/1 items, n = 32, p = .05", truth=0.05, draw=lambda g: wilson(int(g.binomial(32, 0.05)), 32), least=0.90
+    ),
+    Situation(
+        interval="Newcombe, paired",
+        data="two models, n = 16, both .4, one .3 and .1",
+        truth=-0.2,
+        draw=lambda g: _paired(g, (0.4, 0.3, 0.1, 0.2), 16),
+        least=0.93,
+    ),
+    Situation(
+        interval="Newcombe, paired",
+        data="two models, n = 32, one only, .1",
+        truth=-0.1,
+        draw=lambda g: _paired(g, (0.0, 0.1, 0.0, 0.9), 32),
+        least=0.93,
     ),
     Situation(
         interval="Wilson", data="0/1 items, n = 200, p = .3", truth=0.3, draw=lambda g: wilson(int(g.binomial(200, 0.3)), 200), least=0.935
