@@ -1,4 +1,4 @@
-"""Models by one string: `smollm2`, `hf:FOLDER?dtype=f32`, `gguf:FILE`, `openai:MODEL@URL`, `inspect:PROVIDER/MODEL`, `py:module:function`, `demo`."""
+"""Models by one string: `smollm2`, `hf:FOLDER?dtype=f32`, `run:ID`, `gguf:FILE`, `openai:MODEL@URL`, `inspect:PROVIDER/MODEL`, `py:module:function`, `demo`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ _LOCAL = ("adapter", "revision", "dtype", "device", "system", "template")
 OPTIONS = {
     "smollm2": ("adapter", "dtype", "device", "system", "template"),
     "hf": _LOCAL,
+    "run": ("dtype", "device", "system", "template"),
     "gguf": ("dtype", "device", "system", "template"),
     "openai": ("system", "timeout"),
     "inspect": ("system",),
@@ -25,6 +26,7 @@ OPTIONS = {
 EXAMPLES = {
     "smollm2": ("smollm2", "SmolLM2-135M-Instruct, embedded, four-bit (Q4_1) weights dequantised"),
     "hf": ("hf:./my-model", "a folder of safetensors, or a hub id"),
+    "run": ("run:ID", "a model that genscope trained"),
     "gguf": ("gguf:./model.gguf", "a GGUF file, converted once"),
     "openai": ("openai:gpt-4o-mini or openai:my-model@http://localhost:8000/v1", "any OpenAI-compatible server"),
     "inspect": ("inspect:anthropic/claude-sonnet-4-0", "any provider of Inspect"),
@@ -96,6 +98,23 @@ def _hf(name: Name, text: str, settings: dict[str, Any]) -> Model:
     return _local(name, text, hub_origin(name.body, name.options.get("revision")))
 
 
+def _run(name: Name, text: str, settings: dict[str, Any]) -> Model:
+    from genscope.core.store import home
+    from genscope.models import weights
+    from genscope.models.lm import folder_origin
+
+    folder = home() / "runs" / name.body
+    if not folder.is_dir() or "/" in name.body or name.body.startswith("."):
+        known = sorted(path.name for path in (home() / "runs").glob("*")) if (home() / "runs").is_dir() else []
+        raise ModelError(
+            unknown("run", name.body, known)
+            if known
+            else f"unknown run {name.body!r}: no model was trained here yet (looked in {home() / 'runs'})"
+        )
+    weights.check_folder(folder)
+    return _local(name, text, folder_origin(folder))
+
+
 def _gguf(name: Name, text: str, settings: dict[str, Any]) -> Model:
     from genscope.models.gguf import check_gguf
     from genscope.models.lm import gguf_origin
@@ -146,5 +165,5 @@ def _demo(name: Name, text: str, settings: dict[str, Any]) -> Model:
 
 
 _MAKERS = {
-    "smollm2": _smollm2, "hf": _hf, "gguf": _gguf, "openai": _openai, "py": _py, "demo": _demo, "inspect": _by_string("genscope.bridges.inspect:model"),
+    "smollm2": _smollm2, "hf": _hf, "run": _run, "gguf": _gguf, "openai": _openai, "py": _py, "demo": _demo, "inspect": _by_string("genscope.bridges.inspect:model"),
 }  # fmt: skip

@@ -54,11 +54,8 @@ def _answer(at: Mapping[Any, Any], names: list[str]) -> Answer:
         return Answer("No question was answered by both models.", tone="warn")
     found, a, b = at[key], at["accuracy", "a", "ood", None]["value"], at["accuracy", "b", "ood", None]["value"]
     base = f"On the same {found['n']:,} new questions {names[0]} answers {100 * a:.0f} % right and {names[1]} {100 * b:.0f} %"
-    if found["low"] is None:
-        only = [int(at[name, "", "ood", None]["value"]) for name in ("only_a", "only_b")]
-        if not any(only):
-            return Answer(f"{base}; they are right on the same questions.")
-        return Answer(f"{base}; {names[1]} alone is right on {only[1]} of them, {names[0]} alone on {only[0]}.")
+    if not any(at[name, "", "ood", None]["value"] for name in ("only_a", "only_b")):
+        return Answer(f"{base}; they are right on the same questions.")
     span = f"{signed(100 * found['low'], 0, False)} to {signed(100 * found['high'], 0, False)} points"
     if found["low"] > 0 or found["high"] < 0:
         low, high = sorted((abs(found["low"]), abs(found["high"])))

@@ -1,0 +1,234 @@
+"""Training small language models on tasks with a length axis, and reading how far they go: free-running greedy exact match per length.
+
+The recipe that learns to copy beyond its training lengths here (system 10, second pilot): lengths 1 to 20 mixed in each batch of 64, positions shifted by a random
+offset per sequence, loss on the answer only, AdamW with a one-cycle schedule (5 % warm-up, cosine), gradient norm clipped to 1, and several thousand updates
+beyond the point where the training lengths look solved: length generalization keeps rising there, and an early stop hides it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from genscope.core.errors import TrainingError, UsageError
+from genscope.core.seeds import Seed
+from genscope.models.small_lm import SmallLM
+from genscope.tasks.length import END, TASKS, LengthExample, LengthTask
+
+# B sequences, T tokens
+IGNORED = -100
+FIRST_WORD = 2
+"""Token of the first word: 0 is padding, 1 the unknown word."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SequenceRecipe:
+    """How a small language model is trained on a length task. lengths: (shortest, longest) training length; symbols: the task's vocabulary where not its own;
+    offsets: shift positions by a random offset per sequence; stop_at: end when exact match on the training lengths reaches it (None: never; ID only).
+    """
+
+    task: str
+    seed: Seed
+    symbols: int | None = None
+    lengths: tuple[int, int] = (1, 20)
+    updates: int = 10_000
+    batch: int = 64
+    lr: float = 1e-3
+    warmup: float = 0.05
+    weight_decay: float = 0.01
+    clip: float = 1.0
+    layers: int = 2
+    width: int = 64
+    heads: int = 4
+    table: int = 128
+    positions: str = "learned"
+    offsets: bool = True
+    stop_at: float | None = None
+    look_every: int = 250
+
+    def __post_init__(self) -> None:
+        low, high = self.lengths
+        if self.task not in TASKS:
+            from genscope.core.errors import unknown
+
+            raise UsageError(unknown("length task", self.task, TASKS))
+        if not 1 <= low <= high:
+            raise UsageError(f"training lengths go from at least 1 up, got {low} to {high}")
+        if self.updates < 1 or self.batch < 1 or self.look_every < 1:
+            raise UsageError(f"updates, batch and look_every must be at least 1, got {self.updates}, {self.batch} and {self.look_every}")
+
+    def make_task(self) -> LengthTask:
+        """The task with this recipe's vocabulary."""
+        from dataclasses import replace
+
+        task = TASKS[self.task]
+        return task if self.symbols is None else replace(task, symbols=self.symbols)
+
+
+@dataclass(slots=True)
+class Codec:
+    """Codes of a length task as tokens of a small model."""
+
+    task: LengthTask
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The vocabulary in the order of the tokens, from token 2 on."""
+        return self.task.words()
+
+    def table(self) -> dict[int, int]:
+        """Code -> token."""
+        return {self.task.code(word): FIRST_WORD + place for place, word in enumerate(self.words)}
+
+
+def batch_of(examples: Sequence[LengthExample], codes: dict[int, int]) -> tuple[Int[Tensor, "B T"], Int[Tensor, "B T"]]:
+    """(tokens, labels) padded on the right; labels are the answer's tokens, all else is ignored."""
+    rows = [[codes[code] for code in (*one.prompt, *one.answer)] for one in examples]
+    width = max(map(len, rows))
+    tokens = torch.zeros(len(rows), width, dtype=torch.long)
+    labels = torch.full((len(rows), width), IGNORED)
+    for row, (made, one) in enumerate(zip(rows, examples, strict=True)):
+        tokens[row, : len(made)] = torch.tensor(made)
+        labels[row, len(one.prompt) : len(made)] = tokens[row, len(one.prompt) : len(made)]
+    return tokens, labels
+
+
+def answer_loss(
+    net: nn.Module, tokens: Int[Tensor, "B T"], labels: Int[Tensor, "B T"], offsets: Int[Tensor, " B"] | None
+) -> Float[Tensor, ""]:
+    """Mean cross-entropy (nats) over the answers' tokens, positions shifted by `offsets`."""
+    given = {} if offsets is None else {"position_ids": torch.arange(tokens.shape[1])[None, :] + offsets[:, None]}
+    logits = net(input_ids=tokens, use_cache=False, **given).logits[:, :-1]
+    wanted = labels[:, 1:]
+    counted = wanted != IGNORED
+    return nn.functional.cross_entropy(logits[counted], wanted[counted])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainedLM:
+    """A trained model in evaluation mode, with its curve: update, loss (nats a token) and exact match on the training lengths at every look."""
+
+    net: Any
+    codes: dict[int, int]
+    task: LengthTask
+    updates: int
+    curve: list[dict[str, float]]
+
+
+def train_sequences(recipe: SequenceRecipe) -> TrainedLM:
+    """Train by the recipe. TrainingError when the loss is no longer a number; UsageError when the longest training sequence does not fit the table."""
+    task = recipe.make_task()
+    codes = Codec(task).table()
+    low, high = recipe.lengths
+    probe = task.sample(high, recipe.seed.child("probe").rng())
+    longest = len(probe.prompt) + len(probe.answer)
+    if recipe.positions == "learned" and longest > recipe.table:
+        raise UsageError(
+            f"{task.name}: {longest} tokens at length {high} are longer than the position table of {recipe.table}; make the table longer"
+        )
+    net: Any = SmallLM(
+        vocabulary=FIRST_WORD + len(codes), layers=recipe.layers, width=recipe.width, heads=recipe.heads, table=recipe.table, positions=recipe.positions,  # pyright: ignore[reportArgumentType]
+    ).build(recipe.seed.child("weights")).train()  # fmt: skip
+    parameters = [p for p in net.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(parameters, lr=recipe.lr, weight_decay=recipe.weight_decay)
+    rng, curve = recipe.seed.child("data").rng(), []
+    shifted = recipe.offsets and recipe.positions == "learned"
+    for update in range(1, recipe.updates + 1):
+        examples = [task.sample(int(length), rng) for length in rng.integers(low, high + 1, recipe.batch)]
+        tokens, labels = batch_of(examples, codes)
+        # per sequence, from its own length: else the end of the table is hardly trained
+        offsets = torch.from_numpy(rng.integers(0, recipe.table - tokens.shape[1] + 1, recipe.batch)) if shifted else None
+        for group in optimizer.param_groups:
+            group["lr"] = recipe.lr * one_cycle(update, recipe.updates, recipe.warmup)
+        loss = answer_loss(net, tokens, labels, offsets)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(parameters, recipe.clip)
+        optimizer.step()
+        if update % recipe.look_every == 0 or update == recipe.updates:
+            value = float(loss.detach())
+            if not math.isfinite(value):
+                raise TrainingError(f"the training loss is {value} after {update} updates (learning rate {recipe.lr})")
+            known = exact_match(net, task, codes, range(low, high + 1), 4, recipe.seed.child("look"), table=recipe.table)
+            curve.append({"updates": update, "loss": value, "id_exact_match": float(np.mean(list(known.values())))})
+            if recipe.stop_at is not None and curve[-1]["id_exact_match"] >= recipe.stop_at:
+                break
+    return TrainedLM(net=net.eval(), codes=codes, task=task, updates=int(curve[-1]["updates"]), curve=curve)
+
+
+def one_cycle(update: int, updates: int, warmup: float) -> float:
+    """Share of the peak learning rate: linear up over the first `warmup` of the updates, then cosine to 0.
+
+    >>> [round(one_cycle(u, 100, 0.1), 3) for u in (1, 10, 55, 100)]
+    [0.1, 1.0, 0.5, 0.0]
+    """
+    rise = max(1.0, warmup * updates)
+    if update <= rise:
+        return update / rise
+    return 0.5 * (1 + math.cos(math.pi * (update - rise) / max(1.0, updates - rise)))
+
+
+@torch.no_grad()
+def greedy(net: Any, prompts: Int[Tensor, "B T"], end: int, most: int) -> list[list[int]]:
+    """Free-running greedy answers to prompts of one length, with a key-value cache; each up to and including its end token, or `most` tokens."""
+    was = net.training
+    net.eval()
+    found = net(input_ids=prompts, use_cache=True)
+    last, cache = found.logits[:, -1].argmax(-1), found.past_key_values
+    made = [last]
+    for _ in range(most - 1):
+        if bool((torch.stack(made, 1) == end).any(1).all()):
+            break
+        found = net(input_ids=last[:, None], past_key_values=cache, use_cache=True)
+        last, cache = found.logits[:, -1].argmax(-1), found.past_key_values
+        made.append(last)
+    net.train(was)
+    rows = torch.stack(made, 1).tolist()
+    return [row[: row.index(end) + 1] if end in row else row for row in rows]
+
+
+def exact_match(
+    net: Any, task: LengthTask, codes: dict[int, int], lengths: Sequence[int] | range, count: int, seed: Seed, *, table: int
+) -> dict[int, float]:
+    """Length -> share of `count` examples whose whole answer, end included, is right. Lengths that the task or the table does not allow are an error."""
+    found = {}
+    for length in lengths:
+        examples = task.examples(length, count, seed)
+        rows = [[codes[code] for code in one.prompt] for one in examples]
+        longest = max(len(one.answer) for one in examples)
+        if max(map(len, rows)) + longest > table:
+            raise UsageError(f"{task.name}: length {length} needs {max(map(len, rows)) + longest} tokens, the position table has {table}")
+        wanted = [[codes[code] for code in one.answer] for one in examples]
+        answers = greedy(net, torch.tensor(rows), wanted[0][-1], longest)
+        found[length] = float(np.mean([one == other for one, other in zip(answers, wanted, strict=True)]))
+    return found
+
+
+def keep_run(trained: TrainedLM, recipe: SequenceRecipe) -> str:
+    """Save a trained model with its tokenizer as a run; returns the ID of `run:ID`. The same recipe has the same ID."""
+    import os
+    import shutil
+    import tempfile
+    from pathlib import Path
+
+    from genscope.core.canonical import digest
+    from genscope.core.store import home
+    from genscope.models.small_lm import save, word_tokenizer
+    from genscope.training.recipe import plain
+
+    name = f"{recipe.task}-{digest(plain(recipe), size=5)}"
+    target = home() / "runs" / name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=".saving-", dir=target.parent))
+    end = trained.task.word(END)
+    save(trained.net, word_tokenizer(trained.task.words(), end), temporary)
+    shutil.rmtree(target, ignore_errors=True)
+    os.replace(temporary, target)
+    return name
