@@ -26,11 +26,11 @@ class Trained:
     curve: list[dict[str, float]] = field(default_factory=list)
 
 
-def train(recipe: Recipe, x: Tensor, y: Tensor, start: Mapping[str, Tensor] | None = None) -> Trained:
-    """Train by the recipe on rows x with classes y, from the weights `start` or new ones. TrainingError when the loss is no longer a number."""
+def train(recipe: Recipe, x: Tensor, y: Tensor, weights: Mapping[str, Tensor] | None = None) -> Trained:
+    """Train by the recipe on rows x with classes y, from `weights` or new ones. TrainingError when the loss is no longer a number."""
     net = recipe.net.build(recipe.seed.child("weights")).train()
-    if start is not None:
-        net.load_state_dict(start)
+    if weights is not None:
+        net.load_state_dict(weights)
     optimizer = make_optimizer(recipe.optimizer, list(net.parameters()))
     order, noise = generator(recipe.seed.child("order")), generator(recipe.seed.child("adversary"))
     curve: list[dict[str, float]] = []
