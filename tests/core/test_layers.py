@@ -49,7 +49,7 @@ def test_imports_go_one_way() -> None:
     assert wrong == []
 
 
-GRADIENTS = {"coherence.py", "ghost.py"}
+GRADIENTS = {"coherence.py", "coherence_path.py", "ghost.py"}
 """Measures of gradients, which need torch; all others are numpy."""
 
 

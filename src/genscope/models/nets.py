@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import nn
@@ -91,9 +91,8 @@ class ResNet:
         except ImportError as error:
             raise missing_extra("ResNet is that of transformers", "hf") from error
         with drawn_from(seed):
-            config = ResNetConfig(
-                num_channels=self.channels, depths=list(self.depths), hidden_sizes=list(self.widths), num_labels=self.outputs
-            )
+            config = ResNetConfig(num_channels=self.channels, depths=list(self.depths), hidden_sizes=list(self.widths))
+            config.num_labels = self.outputs
             return _Logits(ResNetForImageClassification(config))
 
 

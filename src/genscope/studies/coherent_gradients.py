@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import polars as pl
     import torch
 
+    from genscope.models.nets import MLP
     from genscope.pages.blocks import Block
 
 WORD = "coherent-gradients"
@@ -222,6 +223,13 @@ class CoherentGradients(Study):
         return blocks
 
 
+def _net(width: int) -> MLP:
+    """One hidden layer, Xavier-normal weights, zero bias: the nets of the 2020 paper in small."""
+    from genscope.models.nets import MLP
+
+    return MLP(inputs=64, width=width, depth=1, outputs=CLASSES, init="xavier")
+
+
 # --- coherence along training
 
 
@@ -276,8 +284,7 @@ def _pristine_records(cell: Cell, held: dict[str, np.ndarray], last: int) -> lis
 
 def _follow_coherence(cell: Cell, size: Size) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """One run, measured at its checkpoints: C, accuracy, which examples are correct, and each example's share of the step."""
-    import torch
-
+    from genscope.measures.coherence_path import CoherencePath
     from genscope.training.loop import checkpoints
 
     x, y, _, _ = digit_splits(size.rows, Seed(WORD, "data", cell.seed))
@@ -285,86 +292,10 @@ def _follow_coherence(cell: Cell, size: Size) -> tuple[dict[str, np.ndarray], di
     labels, corrupt = label_noise(y, noise, CLASSES, Seed(WORD, "noise", cell.seed, cell.settings["draw"]))
     epochs = size.real_epochs if noise == 0 else size.noise_epochs
     steps = epochs * (size.rows // 50)
-    watcher = _Watcher(size.width, torch.from_numpy(x), torch.from_numpy(labels), seed.child("net"))
+    watcher = CoherencePath(_net(size.width), x, labels, seed.child("net"))
     made = watcher.train(cell.settings.get("lr", 0.1), steps, checkpoints(steps), seed.child(cell.settings["draw"], "order"), until=0.99)
-    walk = watcher.random_walk(seed.child("walk")) if cell.condition == "random labels" else None
+    walk = watcher.random_walk(seed.child("walk"), TRANSIENT) if cell.condition == "random labels" else None
     return {**watcher.arrays(), "corrupt": corrupt}, {"steps": made, "walk_ratio": walk}
-
-
-class _Watcher:
-    """A net in training on all rows, and what was seen of it at its checkpoints."""
-
-    def __init__(self, width: int, x: torch.Tensor, y: torch.Tensor, seed: Seed) -> None:
-        from genscope.models.nets import MLP
-
-        self.x, self.y = x, y
-        self.net = MLP(inputs=x.shape[1], width=width, depth=1, outputs=CLASSES, init="xavier").build(seed)
-        self.steps: list[int] = []
-        self.c: list[float] = []
-        self.accuracy: list[float] = []
-        self.correct: list[np.ndarray] = []
-        self.share: list[np.ndarray] = []
-        self._weights: list[torch.Tensor] = []
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        """What was seen, checkpoints along the first axis."""
-        return {
-            "steps": np.array(self.steps), "m_coherence": np.array(self.c), "accuracy": np.array(self.accuracy), "correct": np.stack(self.correct),
-            "share": np.stack(self.share).astype(np.float32),
-        }  # fmt: skip
-
-    def train(self, lr: float, steps: int, at: Sequence[int], seed: Seed, until: float) -> int:
-        """Plain SGD on batches of 50 until that training accuracy; returns the steps made."""
-        from torch.nn.functional import cross_entropy
-
-        from genscope.training.loop import follow, make_optimizer
-        from genscope.training.recipe import Optimizer
-
-        optimizer = make_optimizer(Optimizer(lr=lr), list(self.net.parameters()))
-
-        def update(x: torch.Tensor, y: torch.Tensor) -> None:
-            optimizer.zero_grad(set_to_none=True)
-            cross_entropy(self.net(x), y).backward()
-            optimizer.step()
-
-        def look(step: int) -> bool:
-            return self._measure(step) >= until
-
-        return follow(self.net, self.x, self.y, batch=50, steps=steps, seed=seed, update=update, look=look, at=at)
-
-    def _measure(self, step: int) -> float:
-        import torch
-
-        from genscope.measures.coherence import classification, coherence
-        from genscope.training.loop import logits_of
-
-        found = coherence(self.net, classification, {"x": self.x, "y": self.y}, per_example=True, chunk=len(self.x))
-        correct = (logits_of(self.net, self.x).argmax(1) == self.y).numpy()
-        self.steps.append(step)
-        self.c.append(found.m_coherence)
-        self.accuracy.append(float(correct.mean()))
-        self.correct.append(correct)
-        self.share.append(found.share)
-        self._weights.append(torch.cat([p.detach().flatten() for p in self.net.parameters()]).clone())
-        return self.accuracy[-1]
-
-    def random_walk(self, seed: Seed) -> float:
-        """The rise of C (maximum after the transient's minimum, over that minimum) for weights moved by random directions with the path's own step norms."""
-        import torch
-
-        from genscope.measures.coherence import classification, coherence
-        from genscope.models.nets import generator
-
-        draw, place, values = generator(seed), self._weights[0].clone(), []
-        for before, after in zip([self._weights[0], *self._weights], self._weights, strict=False):
-            direction = torch.randn(len(place), generator=draw)
-            place += direction / direction.norm() * (after - before).norm()
-            torch.nn.utils.vector_to_parameters(place, self.net.parameters())
-            values.append(coherence(self.net, classification, {"x": self.x, "y": self.y}, chunk=len(self.x)).m_coherence)
-        torch.nn.utils.vector_to_parameters(self._weights[-1], self.net.parameters())
-        c, early = np.array(values), np.array(self.steps) <= TRANSIENT
-        low_at = int(np.argmin(np.where(early, c, np.inf)))
-        return float(c[low_at:].max() / c[low_at])
 
 
 # --- suppression
@@ -373,13 +304,12 @@ class _Watcher:
 def _run_suppression(cell: Cell, lab: Lab, size: Size) -> list[Record]:
     import torch
 
-    from genscope.models.nets import MLP
     from genscope.training.loop import evaluate, follow
 
     x, y, test_x, test_y = digit_splits(size.few_rows, Seed(WORD, "data", cell.seed))
     labels, corrupt = label_noise(y, 0.5, CLASSES, Seed(WORD, "noise", cell.seed, "few"))
     rows, given = torch.from_numpy(x), torch.from_numpy(labels)
-    net = MLP(inputs=64, width=size.few_width, depth=1, outputs=CLASSES, init="xavier").build(Seed(WORD, "few net", cell.seed))
+    net = _net(size.few_width).build(Seed(WORD, "few net", cell.seed))
     update = _update(net, cell.settings, size.few_lr)
     # three micro-batches of 17 come from one batch of 51; all others take batches of 50
     batch = 51 if cell.settings["rule"] == "m3" else 50
@@ -444,6 +374,7 @@ def _update(net: Any, settings: Any, lr: float) -> Any:
 def _run_half(cell: Cell, lab: Lab, size: Size) -> list[Record]:
     import torch
 
+    from genscope.measures.coherence_path import CoherencePath
     from genscope.training.loop import checkpoints, evaluate
 
     x, y, test_x, test_y = digit_splits(size.rows, Seed(WORD, "data", cell.seed))
@@ -453,7 +384,7 @@ def _run_half(cell: Cell, lab: Lab, size: Size) -> list[Record]:
     rows, test_rows = (
         _half(h, labels, wanted, seed.child(name)) for h, labels, name in ((hardness, y, "train"), (test_hardness, test_y, "test"))
     )
-    watcher = _Watcher(size.width, torch.from_numpy(x[rows]), torch.from_numpy(y[rows]), Seed(WORD, "half net", cell.seed))
+    watcher = CoherencePath(_net(size.width), x[rows], y[rows], Seed(WORD, "half net", cell.seed))
     watcher.train(0.1, size.split_steps, checkpoints(size.split_steps), seed.child("order"), until=2.0)
     seen = watcher.arrays()
     half = int(np.argmax(seen["accuracy"] >= 0.5))
@@ -470,14 +401,13 @@ def _hardness(cell: Cell, size: Size, x: np.ndarray, y: np.ndarray, test_x: np.n
     from torch.nn.functional import cross_entropy
 
     from genscope.measures.coherence import learning_times
-    from genscope.models.nets import MLP
     from genscope.training.loop import follow, logits_of, make_optimizer
     from genscope.training.recipe import Optimizer
 
     if cell.settings["by"] == "chance":
         rng = Seed(WORD, "random split", cell.seed).rng()
         return rng.random(len(x)), rng.random(len(test_x))
-    net = MLP(inputs=64, width=size.width, depth=1, outputs=CLASSES, init="xavier").build(Seed(WORD, "short net", cell.seed))
+    net = _net(size.width).build(Seed(WORD, "short net", cell.seed))
     optimizer = make_optimizer(Optimizer(lr=0.1), list(net.parameters()))
     seen: list[tuple[np.ndarray, np.ndarray]] = []
 
