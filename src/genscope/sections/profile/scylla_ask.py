@@ -70,7 +70,7 @@ PROBE_BLOCK = 32
 def probe_jobs(task: scylla.AlgorithmicTask, config: ScyllaConfig, seed: int, model: Model) -> list[GenerateJob]:
     """Blocks of the probe prompt; each samples with a seed of its own, named by the number of the block."""
     text, opening = scylla.probe_prompt(task), scylla.probe_opening(task)
-    block = PROBE_BLOCK if model.block > 1 else 1
+    block = min(PROBE_BLOCK, whole_blocks(config.probe_completions, model.block)) if model.block > 1 else 1
     forced = opening if "prefill" in model.abilities else ""
     request = Request(messages=(SYSTEM, Message("user", text)), prefill=forced, plain=f"{text}\n\n{opening}")
     jobs = []
