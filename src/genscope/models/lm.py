@@ -169,6 +169,7 @@ class LocalLM(Model):
                 from transformers import AutoModelForCausalLM, AutoTokenizer
             except ImportError as error:
                 raise missing_extra(f"{self.name} runs on torch and transformers", "hf") from error
+            from genscope.models import log_n_attention
             from genscope.models.quiet import quietly
 
             device = self.options.device or ("cuda" if torch.cuda.is_available() else "cpu")
@@ -183,6 +184,8 @@ class LocalLM(Model):
                         from peft import PeftModel
 
                         model = PeftModel.from_pretrained(model, self.adapter)
+                    if getattr(model.config, log_n_attention.FIELD, None) is not None:
+                        model.set_attn_implementation(log_n_attention.register())
                     model = model.to(device).eval()
                 except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
                     raise ModelError(f"{self.name}: cannot be loaded: {error}") from error

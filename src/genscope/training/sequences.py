@@ -9,21 +9,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from genscope.core.errors import TrainingError, UsageError
+from genscope.core.errors import TrainingError, UsageError, unknown
 from genscope.core.seeds import Seed
 from genscope.models.small_lm import SmallLM
 from genscope.tasks.length import END, TASKS, LengthExample, LengthTask
+from genscope.training.packing import IGNORED, Batch, Pair, pack
 
 # B sequences, T tokens
-IGNORED = -100
 FIRST_WORD = 2
 """Token of the first word: 0 is padding, 1 the unknown word."""
 
@@ -31,7 +31,8 @@ FIRST_WORD = 2
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SequenceRecipe:
     """How a small language model is trained on a length task. lengths: (shortest, longest) training length; symbols: the task's vocabulary where not its own;
-    offsets: shift positions by a random offset per sequence; stop_at: end when exact match on the training lengths reaches it (None: never; ID only).
+    loss: on the answer's tokens, or on the prompt's too; offsets: shift positions by a random offset per sequence; context: tokens of a row into which
+    sequences are packed; log_n_base: attention with log-n temperature; stop_at: end when exact match on the training lengths reaches it (None: never; ID only).
     """
 
     task: str
@@ -50,14 +51,17 @@ class SequenceRecipe:
     table: int = 128
     positions: str = "learned"
     offsets: bool = True
+    log_n_base: float | None = None
+    loss: Literal["answer", "all"] = "answer"
+    context: int = 64
     stop_at: float | None = None
-    look_every: int = 250
+    look_every: int = 1_000
 
     def __post_init__(self) -> None:
         low, high = self.lengths
+        if self.loss not in ("answer", "all"):
+            raise UsageError(unknown("loss", self.loss, ("answer", "all")))
         if self.task not in TASKS:
-            from genscope.core.errors import unknown
-
             raise UsageError(unknown("length task", self.task, TASKS))
         if not 1 <= low <= high:
             raise UsageError(f"training lengths go from at least 1 up, got {low} to {high}")
@@ -66,47 +70,31 @@ class SequenceRecipe:
 
     def make_task(self) -> LengthTask:
         """The task with this recipe's vocabulary."""
-        from dataclasses import replace
-
         task = TASKS[self.task]
         return task if self.symbols is None else replace(task, symbols=self.symbols)
 
-
-@dataclass(slots=True)
-class Codec:
-    """Codes of a length task as tokens of a small model."""
-
-    task: LengthTask
-
-    @property
-    def words(self) -> tuple[str, ...]:
-        """The vocabulary in the order of the tokens, from token 2 on."""
-        return self.task.words()
-
-    def table(self) -> dict[int, int]:
-        """Code -> token."""
-        return {self.task.code(word): FIRST_WORD + place for place, word in enumerate(self.words)}
+    def net(self, words: int) -> SmallLM:
+        """The model for a vocabulary of so many words."""
+        return SmallLM(
+            vocabulary=FIRST_WORD + words, layers=self.layers, width=self.width, heads=self.heads, table=self.table, positions=self.positions, log_n_base=self.log_n_base,  # pyright: ignore[reportArgumentType]
+        )  # fmt: skip
 
 
-def batch_of(examples: Sequence[LengthExample], codes: dict[int, int]) -> tuple[Int[Tensor, "B T"], Int[Tensor, "B T"]]:
-    """(tokens, labels) padded on the right; labels are the answer's tokens, all else is ignored."""
-    rows = [[codes[code] for code in (*one.prompt, *one.answer)] for one in examples]
-    width = max(map(len, rows))
-    tokens = torch.zeros(len(rows), width, dtype=torch.long)
-    labels = torch.full((len(rows), width), IGNORED)
-    for row, (made, one) in enumerate(zip(rows, examples, strict=True)):
-        tokens[row, : len(made)] = torch.tensor(made)
-        labels[row, len(one.prompt) : len(made)] = tokens[row, len(one.prompt) : len(made)]
-    return tokens, labels
+def token_table(task: LengthTask) -> dict[int, int]:
+    """Code -> token of a small model: the vocabulary in the task's order, from token 2 on."""
+    return {task.code(word): FIRST_WORD + place for place, word in enumerate(task.words())}
 
 
-def answer_loss(
-    net: nn.Module, tokens: Int[Tensor, "B T"], labels: Int[Tensor, "B T"], offsets: Int[Tensor, " B"] | None
-) -> Float[Tensor, ""]:
-    """Mean cross-entropy (nats) over the answers' tokens, positions shifted by `offsets`."""
-    given = {} if offsets is None else {"position_ids": torch.arange(tokens.shape[1])[None, :] + offsets[:, None]}
-    logits = net(input_ids=tokens, use_cache=False, **given).logits[:, :-1]
-    wanted = labels[:, 1:]
+def as_tokens(example: LengthExample, codes: dict[int, int]) -> Pair:
+    """Prompt and answer as tokens."""
+    return [codes[code] for code in example.prompt], [codes[code] for code in example.answer]
+
+
+def mean_loss(net: nn.Module, batch: Batch, *, positions: bool = True) -> Float[Tensor, ""]:
+    """Mean cross-entropy (nats) over the labelled tokens of a packed batch; positions False: the model has none to be given (alibi)."""
+    given = {"position_ids": batch.positions} if positions else {}
+    logits = net(input_ids=batch.tokens, use_cache=False, **given).logits[:, :-1]
+    wanted = batch.labels[:, 1:]
     counted = wanted != IGNORED
     return nn.functional.cross_entropy(logits[counted], wanted[counted])
 
@@ -125,7 +113,7 @@ class TrainedLM:
 def train_sequences(recipe: SequenceRecipe) -> TrainedLM:
     """Train by the recipe. TrainingError when the loss is no longer a number; UsageError when the longest training sequence does not fit the table."""
     task = recipe.make_task()
-    codes = Codec(task).table()
+    codes = token_table(task)
     low, high = recipe.lengths
     probe = task.sample(high, recipe.seed.child("probe").rng())
     longest = len(probe.prompt) + len(probe.answer)
@@ -133,21 +121,21 @@ def train_sequences(recipe: SequenceRecipe) -> TrainedLM:
         raise UsageError(
             f"{task.name}: {longest} tokens at length {high} are longer than the position table of {recipe.table}; make the table longer"
         )
-    net: Any = SmallLM(
-        vocabulary=FIRST_WORD + len(codes), layers=recipe.layers, width=recipe.width, heads=recipe.heads, table=recipe.table, positions=recipe.positions,  # pyright: ignore[reportArgumentType]
-    ).build(recipe.seed.child("weights")).train()  # fmt: skip
+    net: Any = recipe.net(len(codes)).build(recipe.seed.child("weights")).train()
     parameters = [p for p in net.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(parameters, lr=recipe.lr, weight_decay=recipe.weight_decay)
+    optimizer = torch.optim.AdamW(parameters, lr=recipe.lr, weight_decay=recipe.weight_decay, fused=True)
     rng, curve = recipe.seed.child("data").rng(), []
     shifted = recipe.offsets and recipe.positions == "learned"
+    placed = recipe.positions != "alibi"  # Bloom counts places from its mask and cannot be packed
     for update in range(1, recipe.updates + 1):
-        examples = [task.sample(int(length), rng) for length in rng.integers(low, high + 1, recipe.batch)]
-        tokens, labels = batch_of(examples, codes)
-        # per sequence, from its own length: else the end of the table is hardly trained
-        offsets = torch.from_numpy(rng.integers(0, recipe.table - tokens.shape[1] + 1, recipe.batch)) if shifted else None
+        pairs = [as_tokens(task.sample(int(length), rng), codes) for length in rng.integers(low, high + 1, recipe.batch)]
+        # an offset per sequence, from its own length: else the end of the table is hardly trained
+        room = [recipe.table - len(prompt) - len(answer) + 1 for prompt, answer in pairs]
+        offsets = rng.integers(0, room).tolist() if shifted else [0] * len(pairs)
+        batch = pack(pairs, offsets, context=recipe.context if placed else 1, whole=recipe.loss == "all")
         for group in optimizer.param_groups:
             group["lr"] = recipe.lr * one_cycle(update, recipe.updates, recipe.warmup)
-        loss = answer_loss(net, tokens, labels, offsets)
+        loss = mean_loss(net, batch, positions=placed)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(parameters, recipe.clip)
@@ -194,19 +182,24 @@ def greedy(net: Any, prompts: Int[Tensor, "B T"], end: int, most: int) -> list[l
     return [row[: row.index(end) + 1] if end in row else row for row in rows]
 
 
+def free_running(
+    net: Any, task: LengthTask, codes: dict[int, int], length: int, count: int, seed: Seed, *, table: int
+) -> tuple[list[list[int]], list[list[int]]]:
+    """(greedy answers, right answers) to `count` examples of a length, as tokens, ends included. UsageError where they do not fit the position table."""
+    prompts, wanted = zip(*(as_tokens(one, codes) for one in task.examples(length, count, seed)), strict=True)
+    longest = max(map(len, wanted))
+    if max(map(len, prompts)) + longest > table:
+        raise UsageError(f"{task.name}: length {length} needs {max(map(len, prompts)) + longest} tokens, the position table has {table}")
+    return greedy(net, torch.tensor(prompts), wanted[0][-1], longest), [list(one) for one in wanted]
+
+
 def exact_match(
     net: Any, task: LengthTask, codes: dict[int, int], lengths: Sequence[int] | range, count: int, seed: Seed, *, table: int
 ) -> dict[int, float]:
     """Length -> share of `count` examples whose whole answer, end included, is right. Lengths that the task or the table does not allow are an error."""
     found = {}
     for length in lengths:
-        examples = task.examples(length, count, seed)
-        rows = [[codes[code] for code in one.prompt] for one in examples]
-        longest = max(len(one.answer) for one in examples)
-        if max(map(len, rows)) + longest > table:
-            raise UsageError(f"{task.name}: length {length} needs {max(map(len, rows)) + longest} tokens, the position table has {table}")
-        wanted = [[codes[code] for code in one.answer] for one in examples]
-        answers = greedy(net, torch.tensor(rows), wanted[0][-1], longest)
+        answers, wanted = free_running(net, task, codes, length, count, seed, table=table)
         found[length] = float(np.mean([one == other for one, other in zip(answers, wanted, strict=True)]))
     return found
 
