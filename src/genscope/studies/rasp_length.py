@@ -6,7 +6,7 @@ Tasks with a length axis, trained from scratch on short inputs and decoded freel
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -316,17 +316,22 @@ def recipe_key(recipe: SequenceRecipe) -> Any:
 
 
 def _ranked(cell: Cell, facts: Mapping[str, Any]) -> list[Record]:
-    """Exact match at twice the length, at the level of the task's program size; in the placebo at another task's."""
+    """Exact match at twice the length, at the level of the task's program size; in the placebo at another task's. An untrained run has no rank."""
     tasks = [TASK_OF[one] for one in RANKED.get(cell.settings["scale"], RANKED["extended"])]
+    sizes = ranked_sizes(tasks, bool(cell.settings.get("permuted")))
+    known = cell.record("id_exact_match", facts["id_exact_match"])
+    if facts["id_exact_match"] < 0.98:
+        return [known]
+    ranked = cell.record("ranked_exact_match_2x", facts["exact_match_2x"], n=facts["items"])
+    return [known, replace(ranked, level=sizes[TASK_OF[cell.condition]])]
+
+
+def ranked_sizes(tasks: Sequence[str], permuted: bool) -> dict[str, int]:
+    """Task -> operations of its program, NO_PROGRAM without one; permuted over the tasks for the placebo."""
     sizes = [size(PROGRAMS[task]).ops if task in PROGRAMS else NO_PROGRAM for task in tasks]
-    if cell.settings.get("permuted"):
-        sizes = Seed(WORD, "permuted sizes").rng().permutation(sizes).tolist()
-    own = sizes[tasks.index(TASK_OF[cell.condition])]
-    record = cell.record("ranked_exact_match_2x", facts["exact_match_2x"], n=facts["items"])
-    return [
-        Record(**{name: getattr(record, name) for name in Record.__slots__} | {"level": int(own)}),
-        cell.record("id_exact_match", facts["id_exact_match"]),
-    ]
+    if permuted:
+        sizes = [int(one) for one in Seed(WORD, "permuted sizes").rng().permutation(sizes)]
+    return dict(zip(tasks, sizes, strict=True))
 
 
 def _measure(recipe: SequenceRecipe, items: int) -> dict[str, Any]:
@@ -362,8 +367,6 @@ def _measure(recipe: SequenceRecipe, items: int) -> dict[str, Any]:
     step = max(1, high // 5)
     facts["curve"] = {str(length): right(recipe.task, length, items // 2)[0] for length in range(step, 2 * high + 1, step)}
     if recipe.task in ("unique_copy", "runs_copy"):
-        from dataclasses import replace
-
         random = replace(TASKS["unique_copy"], symbols=trained.task.symbols)
         shares = []
         for length in range(high // 2 + 1, high + 1):

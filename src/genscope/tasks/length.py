@@ -134,6 +134,14 @@ def _mode(task: LengthTask, length: int, rng: np.random.Generator) -> tuple[list
             return [START, *tokens.tolist(), SEPARATOR], [int(counts.argmax())]
 
 
+def _mode_scratchpad(task: LengthTask, length: int, rng: np.random.Generator) -> tuple[list[int], list[int]]:
+    """Every symbol with its count (a: once, b: twice, ...) in order of frequency, then the mode. It needs counts as tokens, so it has no RASP-L program."""
+    prompt, answer = _mode(task, length, rng)
+    counts = np.bincount(prompt[1:-1])
+    order = sorted(np.flatnonzero(counts).tolist(), key=lambda symbol: (counts[symbol], symbol))
+    return prompt, [*(token for symbol in order for token in (symbol, FIRST_HINT - 1 + int(counts[symbol]))), *answer]
+
+
 def _majority(task: LengthTask, length: int, rng: np.random.Generator) -> tuple[list[int], list[int]]:
     while True:
         bits = rng.integers(0, 2, length)
@@ -235,6 +243,7 @@ TASKS: Mapping[str, LengthTask] = {
     for task in (
         LengthTask(name="count", title="counting from a number to another", make=_count, symbols=200, unique=True),
         LengthTask(name="mode", title="the most frequent symbol", make=_mode, symbols=10, chance=lambda length: 0.1),
+        LengthTask(name="mode_scratchpad", title="the most frequent symbol, after a list of all with their counts", make=_mode_scratchpad, symbols=10, hints=128),
         LengthTask(name="majority", title="the more frequent of two symbols", make=_majority, symbols=2, chance=lambda length: 0.5),
         LengthTask(name="and", title="whether all bits are 1", make=_and, symbols=2, chance=lambda length: 0.5),
         LengthTask(name="and_tail_constant", title="whether all bits are 1, the last quarter always 1", make=_tail_constant, symbols=2, chance=lambda length: 0.5),
