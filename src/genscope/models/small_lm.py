@@ -26,7 +26,7 @@ PAD, UNKNOWN = "<pad>", "<unk>"
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SmallLM:
     """A decoder. vocabulary: tokens, special ones included; table: the longest sequence, in tokens; log_n_base: attention with log-n temperature
-    (models/log_n_attention.py), None: without.
+    (models/log_n_attention.py), None: without; spread: standard deviation of new weights.
     """
 
     vocabulary: int
@@ -36,6 +36,7 @@ class SmallLM:
     table: int = 128
     positions: Positions = "learned"
     log_n_base: float | None = None
+    spread: float = 0.02
 
     def __post_init__(self) -> None:
         if self.positions not in POSITIONS:
@@ -48,7 +49,7 @@ class SmallLM:
             )
 
     def build(self, seed: Seed) -> nn.Module:
-        """The model with its library's default initialisation, without dropout, in float32."""
+        """The model with its library's initialisation, without dropout, in float32."""
         try:
             import transformers as hf
         except ImportError as error:
@@ -59,6 +60,7 @@ class SmallLM:
             "eos_token_id": None,
             "bos_token_id": None,
             "use_cache": True,
+            "initializer_range": self.spread,
         }
         if self.log_n_base is not None:
             from genscope.models.log_n_attention import FIELD, register

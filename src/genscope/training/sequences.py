@@ -8,8 +8,9 @@ beyond the point where the training lengths look solved: length generalization k
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -122,33 +123,81 @@ def train_sequences(recipe: SequenceRecipe) -> TrainedLM:
             f"{task.name}: {longest} tokens at length {high} are longer than the position table of {recipe.table}; make the table longer"
         )
     net: Any = recipe.net(len(codes)).build(recipe.seed.child("weights")).train()
-    parameters = [p for p in net.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(parameters, lr=recipe.lr, weight_decay=recipe.weight_decay, fused=True)
-    rng, curve = recipe.seed.child("data").rng(), []
-    shifted = recipe.offsets and recipe.positions == "learned"
+    curve: list[dict[str, float]] = []
     placed = recipe.positions != "alibi"  # Bloom counts places from its mask and cannot be packed
-    for update in range(1, recipe.updates + 1):
-        pairs = [as_tokens(task.sample(int(length), rng), codes) for length in rng.integers(low, high + 1, recipe.batch)]
-        # an offset per sequence, from its own length: else the end of the table is hardly trained
-        room = [recipe.table - len(prompt) - len(answer) + 1 for prompt, answer in pairs]
-        offsets = rng.integers(0, room).tolist() if shifted else [0] * len(pairs)
-        batch = pack(pairs, offsets, context=recipe.context if placed else 1, whole=recipe.loss == "all")
+
+    def draw(rng: np.random.Generator) -> list[Pair]:
+        return [as_tokens(task.sample(int(length), rng), codes) for length in rng.integers(low, high + 1, recipe.batch)]
+
+    def look(update: int, loss: float) -> bool:
+        known = exact_match(net, task, codes, range(low, high + 1), 4, recipe.seed.child("look"), table=recipe.table)
+        curve.append({"updates": update, "loss": loss, "id_exact_match": float(np.mean(list(known.values())))})
+        return recipe.stop_at is not None and curve[-1]["id_exact_match"] >= recipe.stop_at
+
+    course = Course(
+        updates=recipe.updates, lr=recipe.lr, warmup=recipe.warmup, weight_decay=recipe.weight_decay, clip=recipe.clip,
+        offsets_in=recipe.table if recipe.offsets and recipe.positions == "learned" else None, context=recipe.context if placed else 1, positions=placed,
+        whole=recipe.loss == "all", look_every=recipe.look_every,
+    )  # fmt: skip
+    fit(net, draw, course, recipe.seed.child("data").rng(), look)
+    return TrainedLM(net=net.eval(), codes=codes, task=task, updates=int(curve[-1]["updates"]), curve=curve)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Course:
+    """How a stream of batches is fitted: AdamW, linear warm-up over a share `warmup` of the updates, then cosine to 0; gradient norm clipped.
+
+    offsets_in: shift each sequence's positions by a random offset inside a table of that length (None: they begin at 0); context: tokens of a packed row;
+    positions: whether the model is given them; whole: learn the prompts too.
+    """
+
+    updates: int
+    lr: float
+    warmup: float = 0.05
+    weight_decay: float = 0.01
+    beta2: float = 0.999
+    clip: float = 1.0
+    offsets_in: int | None = None
+    context: int = 64
+    positions: bool = True
+    whole: bool = False
+    look_every: int = 1_000
+
+
+def fit(
+    net: Any,
+    draw: Callable[[np.random.Generator], Sequence[Pair]],
+    course: Course,
+    rng: np.random.Generator,
+    look: Callable[[int, float], bool],
+) -> None:
+    """Train `net` in place on any stream of batches: `draw(rng)` gives the next one's sequences.
+
+    `look(update, loss)` is called every `look_every` updates and after the last; it ends the training by returning True. TrainingError when the loss is no
+    longer a number.
+    """
+    parameters = [p for p in net.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(parameters, lr=course.lr, weight_decay=course.weight_decay, betas=(0.9, course.beta2), fused=True)
+    for update in range(1, course.updates + 1):
+        pairs = draw(rng)
+        offsets = [0] * len(pairs)
+        if course.offsets_in is not None:
+            # an offset per sequence, from its own length: else the end of the table is hardly trained
+            offsets = rng.integers(0, [course.offsets_in - len(prompt) - len(answer) + 1 for prompt, answer in pairs]).tolist()
+        batch = pack(pairs, offsets, context=course.context, whole=course.whole)
         for group in optimizer.param_groups:
-            group["lr"] = recipe.lr * one_cycle(update, recipe.updates, recipe.warmup)
-        loss = mean_loss(net, batch, positions=placed)
+            group["lr"] = course.lr * one_cycle(update, course.updates, course.warmup)
+        loss = mean_loss(net, batch, positions=course.positions)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        nn.utils.clip_grad_norm_(parameters, recipe.clip)
+        nn.utils.clip_grad_norm_(parameters, course.clip)
         optimizer.step()
-        if update % recipe.look_every == 0 or update == recipe.updates:
+        if update % course.look_every == 0 or update == course.updates:
             value = float(loss.detach())
             if not math.isfinite(value):
-                raise TrainingError(f"the training loss is {value} after {update} updates (learning rate {recipe.lr})")
-            known = exact_match(net, task, codes, range(low, high + 1), 4, recipe.seed.child("look"), table=recipe.table)
-            curve.append({"updates": update, "loss": value, "id_exact_match": float(np.mean(list(known.values())))})
-            if recipe.stop_at is not None and curve[-1]["id_exact_match"] >= recipe.stop_at:
-                break
-    return TrainedLM(net=net.eval(), codes=codes, task=task, updates=int(curve[-1]["updates"]), curve=curve)
+                raise TrainingError(f"the training loss is {value} after {update} updates (learning rate {course.lr})")
+            if look(update, value):
+                return
 
 
 def one_cycle(update: int, updates: int, warmup: float) -> float:
@@ -206,22 +255,29 @@ def exact_match(
 
 def keep_run(trained: TrainedLM, recipe: SequenceRecipe) -> str:
     """Save a trained model with its tokenizer as a run; returns the ID of `run:ID`. The same recipe has the same ID."""
-    import os
-    import shutil
-    import tempfile
-    from pathlib import Path
-
     from genscope.core.canonical import digest
-    from genscope.core.store import home
-    from genscope.models.small_lm import save, word_tokenizer
     from genscope.training.recipe import plain
 
     name = f"{recipe.task}-{digest(plain(recipe), size=5)}"
+    keep_model(trained.net, trained.task.words(), trained.task.word(END), name)
+    return name
+
+
+def keep_model(net: Any, words: Sequence[str], end: str, name: str, beside: Mapping[str, str] | None = None) -> Path:
+    """Save a model with the tokenizer of its words as the run `name`, with further text files `beside` it; its folder, which is never half there."""
+    import os
+    import shutil
+    import tempfile
+
+    from genscope.core.store import home
+    from genscope.models.small_lm import save, word_tokenizer
+
     target = home() / "runs" / name
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=".saving-", dir=target.parent))
-    end = trained.task.word(END)
-    save(trained.net, word_tokenizer(trained.task.words(), end), temporary)
+    save(net, word_tokenizer(words, end), temporary)
+    for file, text in (beside or {}).items():
+        (temporary / file).write_text(text, "utf-8")
     shutil.rmtree(target, ignore_errors=True)
     os.replace(temporary, target)
-    return name
+    return target
