@@ -51,8 +51,8 @@ def test_a_placebo_trains_as_its_claim_does_and_differs_in_the_mechanism_only() 
         claim.task, claim.symbols, claim.updates, claim.lr, claim.lengths, claim.positions
     )  # fmt: skip
     assert control.seed != claim.seed
-    assert recipe("unique copy without positions").positions == "none"
-    assert recipe("unique copy without positions", task="unique_copy", draw=1) == control
+    assert not recipe("unique copy unshifted").offsets
+    assert recipe("unique copy unshifted", task="unique_copy", draw=1) == control
     real, shuffled = recipe("parity with scratchpad"), recipe("parity with scratchpad", task="parity_shuffled")
     assert (real.updates, real.lengths, real.lr) == (shuffled.updates, shuffled.lengths, shuffled.lr)
     # nothing is tested at a length that was trained, or that the table does not reach
@@ -82,7 +82,7 @@ def test_sizes_are_permuted_over_the_tasks() -> None:
     assert sorted(own.values()) == sorted(moved.values())
     assert sum(own[task] != moved[task] for task in tasks) >= len(tasks) // 2
     assert own["parity"] == own["repeat_copy"] == NO_PROGRAM
-    assert own["sort"] < own["count"] < own["unique_copy"] < own["mode"] < NO_PROGRAM
+    assert own["majority"] < own["count"] < own["unique_copy"] < own["mode"] < NO_PROGRAM
 
 
 @pytest.mark.parametrize(
