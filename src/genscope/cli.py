@@ -24,13 +24,13 @@ app = App(
 
     Start here:
 
-      genscope profile demo            a made-up model, 10 seconds, nothing to install
+      genscope profile demo                  a made-up model: 10 s, no key
 
-      genscope profile smollm2         a real language model on this computer's CPU
+      genscope profile smollm2               a real one, on this computer's CPU
 
-      genscope profile openai:gpt-4o-mini --dry-run      what an endpoint would be asked
+      genscope profile openai:gpt-4o-mini --dry-run     what would it be asked?
 
-      genscope study run simplicity-bias --scale smoke   a paper that runs
+      genscope study run simplicity-bias --scale smoke  a paper that runs
     """,
     help_format="plaintext",
     help_flags=["--help", "-h"],
@@ -73,7 +73,7 @@ def profile(
 ) -> int:  # fmt: skip
     """Does this model generalize or lean on familiar data, and at which complexity does it break?
 
-    Examples:
+    For example:
 
       genscope profile smollm2 --scale smoke
 
@@ -141,7 +141,7 @@ def compare(
 ) -> int:  # fmt: skip
     """Which of two models generalizes better? Both answer the same new (OOD) questions, made of numbers that neither wrote itself.
 
-    Examples:
+    For example:
 
       genscope compare smollm2 hf:./my-finetuned-model --scale smoke
 
@@ -170,7 +170,7 @@ def list_(
 ) -> int:
     """What is there: tasks with level, chance and one example, sections, studies, models and data sets.
 
-    Examples:
+    For example:
 
       genscope list
 
@@ -196,7 +196,7 @@ def doctor(
 ) -> int:
     """What is installed and what works here: versions, extras, device, data, and the store with its size.
 
-    Examples:
+    For example:
 
       genscope doctor
 
@@ -214,9 +214,34 @@ def doctor(
     return 0
 
 
-app.command("genscope.cli_study:app", name="study", help="Is this paper's claim true here? Executable papers with verdicts and placebos.")
-app.command("genscope.cli_study:papers", name="papers")
-app.command("genscope.cli_study:report", name="report")
+_STUDY, _PAPERS, _REPORT = (
+    """Is this paper's claim true here? Executable papers with verdicts and placebos.
+
+    For example:
+
+      genscope study run simplicity-bias --scale smoke
+
+      genscope study show simplicity-bias
+    """,
+    """Which executable papers bear on my question?
+
+    For example:
+
+      genscope papers shortcut features
+
+      genscope papers --type robustness
+    """,
+    """One static, offline site: every executable paper with search and filters, a page a paper, a page a profile.
+
+    For example:
+
+      genscope report --out site
+    """,
+)
+# said here, because the module of these commands is loaded only when one of them runs
+app.command("genscope.cli_study:app", name="study", help=_STUDY)
+app.command("genscope.cli_study:papers", name="papers", help=_PAPERS)
+app.command("genscope.cli_study:report", name="report", help=_REPORT)
 app.register_install_completion_command()
 
 
