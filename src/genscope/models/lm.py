@@ -272,7 +272,7 @@ class LocalLM(Model):
             model.generation_config = own
 
     def _score_one(self, job: ScoreJob) -> list[TokenLogprobs]:
-        """Log-probabilities of the continuations: the prefix runs once, its cache is repeated, continuations are right-padded."""
+        """Log-probabilities of the continuations: the prefix runs once, its cache is repeated, continuations are right-padded. None when the context is too short."""
         import torch
 
         model, tokenizer = self._load()
@@ -282,6 +282,8 @@ class LocalLM(Model):
         if not all(tails):
             raise ModelError(f"{self.name}: a continuation has no token: {job.continuations[tails.index([])]!r}")
         width = max(map(len, tails))
+        if len(prefix) + width > (getattr(model.config, "max_position_embeddings", None) or 1 << 30):
+            return []
         with torch.inference_mode():
             first = model(input_ids=torch.tensor([prefix], device=model.device), use_cache=True)
             cache = first.past_key_values

@@ -55,7 +55,7 @@ class ScyllaSection(Section):
         config = configure(plan)
         task = scylla.task(config.tasks[0])
         item = _example_set(task, config)
-        asked = scylla_ask.request(task, item.id[0], resolve_mode(config.mode, model), item.demonstrations["id"])
+        asked = scylla_ask.request(task, item.id[0], resolve_mode(config.mode, model), item.demonstrations["id"], config.few_shot)
         return (
             message_text(asked.messages, asked.prefill if "prefill" in model.abilities else "")
             if "chat" in model.abilities
@@ -90,13 +90,13 @@ def _job_cost(job: Any, requests: int) -> Cost:
 
 def _question_cost(model: Model, task: scylla.AlgorithmicTask, config: ScyllaConfig, mode: str) -> Cost:
     item = _example_set(task, config)
-    request = scylla_ask.request(task, item.ood[0], mode, item.demonstrations["ood"])
+    request = scylla_ask.request(task, item.ood[0], mode, item.demonstrations["ood"], config.few_shot)
     from genscope.models.budget import estimate_tokens
 
     text = "".join(message.content for message in request.messages) if "chat" in model.abilities else request.plain
     tokens_in = estimate_tokens(text)
     if mode == "likelihood":
-        return Cost(requests=1, tokens_in=tokens_in + scylla_ask.CHOICES * 8, tokens_out=0)
+        return Cost(requests=1, tokens_in=tokens_in + (scylla_ask.CHOICES + scylla_ask.ACCEPTABLE - 1) * 8, tokens_out=0)
     if mode == "cot" and "chat" in model.abilities:
         return Cost(requests=2, tokens_in=2 * tokens_in + config.cot_tokens, tokens_out=config.cot_tokens + config.second_tokens)
     return Cost(requests=1, tokens_in=tokens_in, tokens_out=task.direct_tokens)
@@ -149,6 +149,7 @@ def _facts(
         if source in ("auto", "examples", "elements")
         else None,
         "grade": config.grade,
+        "few_shot": None if "chat" in model.abilities else config.few_shot,
         "unparsed": config.unparsed,
         "aggregate": config.aggregate,
         "resample": config.resample,
