@@ -76,7 +76,7 @@ class ScyllaSection(Section):
             records=records,
             claims=study.judge_profile(frame),
             facts=_facts(config, mode, asker.model, sets, skipped),
-            notes=_notes(sets, skipped, frame),
+            notes=_notes(sets, skipped, frame, config),
         )
 
     def view(self, records: pl.DataFrame, responses: pl.DataFrame, about: Mapping[str, Any], model: Description) -> View:
@@ -158,13 +158,15 @@ def _facts(
     }
 
 
-def _notes(sets: list[scylla_ask.TaskSet], skipped: list[scylla_ask.Skipped], responses: pl.DataFrame) -> list[str]:
+def _notes(sets: list[scylla_ask.TaskSet], skipped: list[scylla_ask.Skipped], responses: pl.DataFrame, config: ScyllaConfig) -> list[str]:
     notes = [f"{one.task} (seed {one.seed}) was not asked: {one.why}" for one in skipped]
-    drawn = sorted({item.task.title for item in sets if item.kind == "elements" and item.source.spans})
+    drawn = [item for item in sets if item.kind == "elements" and config.id_source == "auto"]
     if drawn:
+        fewest = {item.task.title: min(len(one.source.examples) for one in drawn if one.task is item.task) for item in drawn}
         notes.append(
-            f"Too few of the model's own examples were usable in {len(drawn)} task(s); their ID questions are drawn from its elements and list lengths: "
-            + ", ".join(drawn)
+            f"In {len(fewest)} task(s) the model wrote fewer different usable examples than the {DEMONSTRATIONS + len(drawn[0].id)} that a side takes ({DEMONSTRATIONS} are kept for "
+            "demonstrations), or none that has new siblings; there the ID questions are drawn from its elements and list lengths. Usable examples it wrote: "
+            + ", ".join(f"{title} {count}" for title, count in sorted(fewest.items()))
         )
     notes += list(dict.fromkeys(f"{item.task.title}: {note}" for item in sets for note in item.sampler.notes))
     dropped = sorted({name for names in responses["dropped"].unique() for name in names.split(", ") if name})
