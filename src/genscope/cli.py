@@ -12,6 +12,7 @@ from genscope import __version__
 from genscope.core.errors import GenscopeError
 
 INTERRUPTED = 130
+DEFECT = 70
 _QUESTIONS = Group("What is asked", sort_key=1)
 _OWN = Group("Your own questions (--data)", sort_key=2)
 _SPENDING = Group("Endpoints and spending", sort_key=3)
@@ -31,6 +32,8 @@ app = App(
       genscope profile openai:gpt-4o-mini --dry-run     what would it be asked?
 
       genscope study run simplicity-bias --scale smoke  a paper that runs
+
+    Every command takes --debug, which shows where an error came from.
     """,
     help_format="plaintext",
     help_flags=["--help", "-h"],
@@ -246,21 +249,38 @@ app.register_install_completion_command()
 
 
 def main(tokens: list[str] | None = None) -> None:
-    """Entry point: runs the command and leaves with its exit code (0 done, 2 usage, 3 missing, 4 incomplete, 130 interrupt)."""
+    """Entry point: runs the command and leaves with its exit code (0 done, 2 usage, 3 missing, 4 incomplete, 70 a defect of genscope, 130 interrupt)."""
     arguments = sys.argv[1:] if tokens is None else tokens
     debug = "--debug" in arguments
     arguments = [word for word in arguments if word != "--debug"]
     try:
         code = app(arguments, exit_on_error=False, print_error=False)
     except CycloptsError as error:
-        code = _refuse(str(error), 2, debug)
+        code = _refuse(f"{error} Examples: genscope {_command(arguments)}--help", 2, debug)
     except GenscopeError as error:
         code = _refuse(f"{error}", error.exit_code, debug)
     except KeyboardInterrupt:
         code = _refuse("Interrupted. What was finished is kept; the same command resumes.", INTERRUPTED, debug)
     except BrokenPipeError:
         code = 0
+    except Exception as error:  # house: whatever else went wrong is a defect; a user gets one line, and the traceback with --debug
+        said = f"{type(error).__name__}: {error}"
+        code = _refuse(
+            f"a defect of genscope: {said}. What was finished is kept. Run it again with --debug and report what it shows", DEFECT, debug
+        )
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _command(arguments: list[str]) -> str:
+    """The command's words at the beginning of a command line, with a space behind."""
+    words: list[str] = []
+    known: App | None = app
+    for word in arguments:
+        if known is None or word.startswith("-") or word not in list(known):
+            break
+        words.append(f"{word} ")
+        known = known[word] if word == "study" else None
+    return "".join(words)
 
 
 def _refuse(text: str, code: int, debug: bool) -> int:
