@@ -187,7 +187,9 @@ class LocalLM(Model):
                     if getattr(model.config, log_n_attention.FIELD, None) is not None:
                         model.set_attn_implementation(log_n_attention.register())
                     model = model.to(device).eval()
-                except Exception as error:  # house: a damaged folder can fail anywhere in transformers; wherever it does, the error is clear
+                except (
+                    Exception
+                ) as error:  # house: a damaged folder can fail anywhere in transformers; wherever it does, the error is clear
                     why = shorten(f"{type(error).__name__}: {error}", 300)
                     raise ModelError(
                         f"{self.name}: cannot be loaded ({why}). The folder needs config.json, tokenizer files and *.safetensors that belong together; "
