@@ -61,7 +61,9 @@ def run(
     scale: Annotated[Any, Parameter(help="smoke (plumbing, no verdicts), standard (15 minutes a part), extended or paper")] = "standard",
     part: Annotated[str | None, Parameter(help="Parts, by commas; all by default")] = None,
     seeds: Annotated[str | None, Parameter(help="Seeds, by commas; the study's own list by default")] = None,
-    on: Annotated[str, Parameter(help="Where cells are computed: local, ray or slurm, options after a colon (docs/running-elsewhere.md)")] = "local",
+    on: Annotated[
+        str, Parameter(help="Where cells are computed: local, ray or slurm, options after a colon (docs/running-elsewhere.md)")
+    ] = "local",
     workers: Annotated[int | None, Parameter(help="The most cells under way at once, one thread each [all cores]")] = None,
     out: Annotated[Path | None, Parameter(help="Result folder [genscope-runs/...]")] = None,
     json: _Json = False,
@@ -96,7 +98,15 @@ def run(
 
         check_study(verb.find(name), scale, numbers, wanted, again)
     found = verb.run(
-        name, scale=scale, parts=wanted, seeds=numbers, on=on, workers=workers, fresh=fresh, out=out, progress=Progress("silent" if json else None)
+        name,
+        scale=scale,
+        parts=wanted,
+        seeds=numbers,
+        on=on,
+        workers=workers,
+        fresh=fresh,
+        out=out,
+        progress=Progress("silent" if json else None),
     )  # pyright: ignore[reportArgumentType]
     if publish:
         from genscope.engine.publish import publish_study

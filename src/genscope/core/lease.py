@@ -16,6 +16,8 @@ from uuid import uuid4
 
 PATIENCE = 60.0
 """Seconds without a renewal after which a holder counts as dead; it renews four times as often."""
+TAKEN = ("PreconditionFailed", "ConditionalRequestConflict", "conditionNotMet")
+"""How object stores say that an object is there already, where fsspec has no error of its own for it."""
 SHORTEST, LONGEST = 0.05, 2.0
 """Seconds between two looks of a waiter, growing from the one to the other."""
 
@@ -61,6 +63,8 @@ def _create(files: Any, path: str, content: bytes, exclusive_put: bool, failed: 
     except FileExistsError:
         return False
     except Exception as error:  # each backend raises classes of its own
+        if any(word in str(error) for word in TAKEN):
+            return False
         raise failed(error) from error
     return True
 

@@ -82,7 +82,9 @@ class Objects(Place):
 
     @contextmanager
     def alone(self, name: str) -> Iterator[None]:
-        with lease(self.files, f"{self.root}/locks/{name}", exclusive_put=self.whole, failed=lambda e: self._failed("write", f"locks/{name}", e)):
+        with lease(
+            self.files, f"{self.root}/locks/{name}", exclusive_put=self.whole, failed=lambda e: self._failed("write", f"locks/{name}", e)
+        ):
             yield
 
     def _failed(self, what: str, name: str, error: Exception) -> StoreError:

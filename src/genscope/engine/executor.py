@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from typing import Any
 
 from genscope.core.errors import UsageError, unknown
@@ -29,6 +29,11 @@ EXECUTORS = {
 class Executor(ABC):
     """A place with workers. Made from the options that follow its name, and the most orders under way at once (None: as many as it has room for)."""
 
+    shard = 8
+    """The most blocks of a model in one order: more where starting an order is slow."""
+    spread = 4
+    """Orders that each worker gets at least, where there are blocks enough: the last one must not be waited for long."""
+
     @abstractmethod
     def __init__(self, options: Mapping[str, str], workers: int | None) -> None: ...
 
@@ -38,10 +43,14 @@ class Executor(ABC):
         """How many orders it carries out at once, about."""
 
     @abstractmethod
-    def run(self, orders: Iterable[Order]) -> Iterator[tuple[Order, Answer]]:
+    def run(self, orders: Iterable[Order]) -> Generator[tuple[Order, Answer], None, None]:
         """Carry out orders, in any order, and yield each with its answer as it comes. Takes an order only when there is room for it; closing the
-        iterator ends what is under way. IncompleteError when the place itself goes away: what was answered is kept.
+        iterator ends what is under way. IncompleteError when the place itself goes away: what was answered is kept. May be called again.
         """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let the workers go. May be called twice."""
 
 
 def executor(on: str, workers: int | None, store: Store) -> Executor:
@@ -52,7 +61,9 @@ def executor(on: str, workers: int | None, store: Store) -> Executor:
     if workers is not None and workers < 1:
         raise UsageError(f"--workers must be at least 1, got {workers}")
     if not store.place.shared:
-        raise UsageError(f"{store.place} is seen by one process only, and workers could leave nothing there. Set GENSCOPE_HOME to a folder or to s3://bucket/path")
+        raise UsageError(
+            f"{store.place} is seen by one process only, and workers could leave nothing there. Set GENSCOPE_HOME to a folder or to s3://bucket/path"
+        )
     options: dict[str, str] = {}
     for setting in filter(None, rest.split(",")):
         key, equals, value = setting.partition("=")

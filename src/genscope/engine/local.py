@@ -9,50 +9,60 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 
 from genscope.engine.executor import Answer, Executor, Order, lost, typed
 
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS"), "1")
+ONE_THREAD: dict[str, str] = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS"), "1")
 
 
 class LocalWorkers(Executor):
-    """As many processes as there are cores, or `workers`. A process that dies fails its order and is replaced."""
+    """As many processes as there are cores, or `workers`, kept until they are let go. A process that dies fails its order and is replaced."""
 
     def __init__(self, options: Mapping[str, str], workers: int | None) -> None:
         chosen = typed("local", options, {"workers": int})
         self.workers = workers or chosen.get("workers") or os.cpu_count() or 1
+        self._crew: list[_Driver] = []
+        self._waiting: queue.SimpleQueue[Order | None] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[tuple[Order, Answer]] = queue.SimpleQueue()
 
     @property
     def width(self) -> int:
         return self.workers
 
-    def run(self, orders: Iterable[Order]) -> Iterator[tuple[Order, Answer]]:
-        waiting: queue.SimpleQueue[Order | None] = queue.SimpleQueue()
-        done: queue.SimpleQueue[tuple[Order, Answer]] = queue.SimpleQueue()
-        crew: list[_Driver] = []
+    def run(self, orders: Iterable[Order]) -> Generator[tuple[Order, Answer], None, None]:
         source, under_way = iter(orders), 0
         try:
             while True:
                 while under_way < self.workers and (order := next(source, None)) is not None:
                     under_way += 1
-                    waiting.put(order)
-                    if len(crew) < under_way:
-                        crew.append(_Driver(waiting, done))
+                    self._waiting.put(order)
+                    if len(self._crew) < under_way:
+                        self._crew.append(_Driver(self._waiting, self._done))
                 if not under_way:
                     return
                 with contextlib.suppress(queue.Empty):
-                    pair = done.get(timeout=0.2)  # wakes up, so that an interrupt is heard
+                    pair = self._done.get(timeout=0.2)  # wakes up, so that an interrupt is heard
                     under_way -= 1
                     yield pair
         finally:
-            for one in crew:
-                waiting.put(None)
             if under_way:
-                for one in crew:
-                    one.kill()
-            for one in crew:
-                one.thread.join(5)
+                self._dismiss(kill=True)
+
+    def close(self) -> None:
+        self._dismiss(kill=False)
+
+    def _dismiss(self, kill: bool) -> None:
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._waiting.get_nowait()
+        for one in self._crew:
+            if kill:
+                one.kill()
+            self._waiting.put(None)
+        for one in self._crew:
+            one.thread.join(5)
+        self._crew, self._waiting, self._done = [], queue.SimpleQueue(), queue.SimpleQueue()
 
 
 class _Driver:

@@ -69,9 +69,7 @@ def _compute(
 ) -> int:
     """Have cells computed; how many were. A store that cannot be written ends the run: what the other cells would find could not be kept either."""
     titles = {keys[cell.title]: cell.title for cell in cells}
-    orders = (
-        {"do": "cell", "study": where_is(study), "cell": asdict(cell), "key": keys[cell.title], "fresh": fresh} for cell in cells
-    )
+    orders = ({"do": "cell", "study": where_is(study), "cell": asdict(cell), "key": keys[cell.title], "fresh": fresh} for cell in cells)
     computed = 0
     with closing(executor.run(orders)) as answers:
         for order, answer in answers:

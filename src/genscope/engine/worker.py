@@ -87,7 +87,9 @@ def refuse_other_code(here: str, asked: str) -> None:
         from genscope import __version__
         from genscope.models.weights import installed
 
-        versions = ", ".join(f"{name} {number}" for name, number in installed(("numpy", "scipy", "torch", "transformers", "tokenizers", "peft")).items())
+        versions = ", ".join(
+            f"{name} {number}" for name, number in installed(("numpy", "scipy", "torch", "transformers", "tokenizers", "peft")).items()
+        )
         raise StudyError(
             f"this worker has other code, files or library versions than the run that asked (here: genscope {__version__}, {versions}). "
             "Install the same on every machine, and do not edit code while a run is under way"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -81,7 +82,6 @@ def run(
     refuse_overlap(study, scale)
     shown = progress or Progress()
     store = Store.open()
-    place = executor(on, workers, store)
     judged = [claim for claim in study.claims if study.part_of(claim.id) in {cell.part for cell in cells}]
     used = list(dict.fromkeys(cell.seed for cell in cells))
     changed = _fix_claims(store, study, scale, [claim.id for claim in judged], fresh)
@@ -96,7 +96,8 @@ def run(
                     f"{claim}: {len(used)} seeds can show {one['smallest_detectable']:.3g} in {one['metric']}, and the margin leaves {one['room']:.3g}; it may stay inconclusive"
                 )
 
-    done = run_cells(study, cells, store, executor=place, fresh=fresh, progress=shown, between=between)
+    with closing(executor(on, workers, store)) as place:
+        done = run_cells(study, cells, store, executor=place, fresh=fresh, progress=shown, between=between)
     entries = (
         [{**entry, "changed": entry["id"] in changed} for entry in judge_study(study, done.records, judged)] if len(done.records) else []
     )
