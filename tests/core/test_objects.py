@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
-import fsspec
 import numpy as np
 import pytest
 
@@ -20,9 +19,12 @@ from genscope.core.objects import Objects
 from genscope.core.store import Store, home
 from tests.core.s3 import Bucket, serving
 
+fsspec = pytest.importorskip("fsspec")
+
 
 @pytest.fixture(scope="module")
 def bucket() -> Iterator[Bucket]:
+    pytest.importorskip("s3fs")
     with pytest.MonkeyPatch.context() as patch, serving() as server:
         patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
         for name, value in (("ACCESS_KEY_ID", "k"), ("SECRET_ACCESS_KEY", "s"), ("DEFAULT_REGION", "us-east-1"), ("MAX_ATTEMPTS", "1")):

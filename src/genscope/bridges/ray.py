@@ -24,7 +24,7 @@ from genscope.core.store import home
 from genscope.engine.executor import Answer, Executor, Order, lost, typed
 from genscope.engine.local import ONE_THREAD
 
-PATIENCE = 60.0
+PATIENCE = 180.0
 """Seconds that a cluster may take to let us in."""
 
 

@@ -111,6 +111,9 @@ class SlurmJobs(Executor):
         finally:
             for one in under_way.values():
                 one.job.cancel(check=False)
+            for one in under_way.values():
+                if one.here:
+                    one.job.wait()
 
     def close(self) -> None:
         """Jobs end by themselves."""
@@ -129,6 +132,7 @@ class SlurmJobs(Executor):
                 ) from error
         executor = submitit.AutoExecutor(folder=self._folder / "jobs", cluster=self.options.cluster)
         executor.update_parameters(**self.options.parameters())
+        here = self.options.cluster == "local"
         answers = [self._folder / "answers" / f"{order['key']}-{tries}.json" for order, tries in orders]
         calls: list[Callable[[], Any]] = [
             partial(carry_out, json.dumps(order), str(path)) for (order, _), path in zip(orders, answers, strict=True)
@@ -139,7 +143,9 @@ class SlurmJobs(Executor):
             raise IncompleteError(
                 f"Slurm did not take the jobs: {str(error).strip().splitlines()[-1][:300]}. What was finished is kept in the store; the same command goes on from here"
             ) from error
-        return {order["key"]: _Submitted(order, tries, job, path) for (order, tries), job, path in zip(orders, jobs, answers, strict=True)}
+        return {
+            order["key"]: _Submitted(order, tries, job, path, here) for (order, tries), job, path in zip(orders, jobs, answers, strict=True)
+        }
 
 
 @dataclass(slots=True)
@@ -148,13 +154,15 @@ class _Submitted:
     tries: int
     job: Any
     path: Path
+    here: bool
+    """A process on this machine, which is waited for to its end."""
     since: float = 0.0
     """When its job was first seen to have ended without an answer."""
 
     def ended(self) -> bool:
         """Whether its answer is there, or will not come any more."""
         if self.path.is_file():
-            return True
+            return not self.here or self.job.done()
         if not self.job.done():
             return False
         self.since = self.since or time.monotonic()

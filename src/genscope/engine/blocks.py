@@ -24,12 +24,15 @@ from genscope.models import names
 from genscope.models.ask import Asker
 from genscope.models.model import Description, Model
 
+ASKED = ("openai", "inspect")
+"""Kinds of models that compute on somebody's server."""
+
 
 class ModelElsewhere(Model):
     """`model` (made from its name) with its blocks computed by `executor`. fresh: compute again what the store holds."""
 
     def __init__(self, model: Model, name: str, executor: Executor, store: Store, fresh: bool) -> None:
-        if model.spends:
+        if names.parse(name).kind in ASKED:
             raise UsageError(
                 f"{model.name} is asked over the network, from here: --on is for models that compute on your own machines. Leave --on out"
             )
