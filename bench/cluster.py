@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -33,9 +34,9 @@ class Spin(Study):
     question = answer = "None."
     card = Card(motivation="practical", type="robustness", shift="covariate", source="fully generated", locus="train-test")
     extra = "core"
-    parts = {"main": Part(sentence="the only part", claims=())}
+    parts: ClassVar = {"main": Part(sentence="the only part", claims=())}
     claims = ()
-    placebos = {}
+    placebos: ClassVar = {}
 
     def cells(self, scale: Scale, seeds: Sequence[int]) -> list[Cell]:
         rounds = round(SECONDS / _seconds(200) * 200)
