@@ -15,6 +15,7 @@ from genscope.core.errors import UsageError
 from genscope.core.store import Store
 from genscope.engine.executor import executor
 from genscope.verbs import study as verb
+from tests.bridges import fake_slurm
 from tests.engine.toy import Toy
 
 pytest.importorskip("submitit")
@@ -61,6 +62,19 @@ def test_a_profile_on_slurm_has_the_replies_of_one_process(on: str, tmp_path: Pa
     there = gs.profile("demo", **few, out=tmp_path / "there", on=on)
     assert there.responses.equals(here.responses)
     assert there.page.read_bytes() == here.page.read_bytes()
+
+
+@pytest.mark.slow
+def test_jobs_go_through_sbatch_as_one_array(on: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    submitted = fake_slurm.install(tmp_path / "bin")
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin", prepend=os.pathsep)
+    place = on.replace("cluster=local", "partition=short,minutes=30")
+    found = verb.run(Toy(), parts=["main"], seeds=[0], out=tmp_path / "out", on=place)
+    assert found.about["failed"] == {}
+    assert len(found.records) == 8
+    script = submitted.read_text()
+    for line in ("--array=0-3", "--partition=short", "--time=30", "--job-name=genscope", "--cpus-per-task=1"):
+        assert script.count(f"#SBATCH {line}") == 1
 
 
 def test_options_are_named_as_submitit_names_them() -> None:
