@@ -99,7 +99,10 @@ class LocalLM(Model):
     @property
     def abilities(self) -> frozenset[Ability]:  # pyright: ignore[reportIncompatibleVariableOverride]
         chat = self.options.template != "none" and (weights.has_chat_template(self.folder) or weights.has_chat_template(self.base))
-        return frozenset({"generate", "sample", "score", "prefill", "inside", *(("chat",) if chat else ())})
+        compact = weights.read_json(self.folder / weights.STYLE_FILE).get("style") == "compact"
+        return frozenset(
+            {"generate", "sample", "score", "prefill", "inside", *(("chat",) if chat else ()), *(("compact",) if compact else ())}
+        )
 
     def identity(self) -> dict[str, Any]:
         adapter = self.adapter

@@ -9,9 +9,10 @@ from typing import Any, Literal
 
 from genscope.core.reply import GenerateJob, OnReplies, OnScores, Request, ScoreJob
 
-Ability = Literal["generate", "sample", "score", "chat", "prefill", "inside"]
+Ability = Literal["generate", "sample", "score", "chat", "prefill", "inside", "compact"]
 """generate: replies greedily; sample: replies at a temperature; score: token log-probabilities of a continuation;
-chat: takes chat turns (else plain text to continue); prefill: the beginning of its reply can be forced; inside: its weights and gradients can be read (local models)."""
+chat: takes chat turns (else plain text to continue); prefill: the beginning of its reply can be forced; inside: its weights and gradients can be read (local models);
+compact: it was trained from scratch on tasks in their compact style, and reads no other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,20 +9,19 @@ from typing import Any
 import numpy as np
 import torch
 
+from genscope.core.canonical import digest
 from genscope.core.errors import UsageError, unknown
 from genscope.core.seeds import Seed
 from genscope.models.small_lm import SmallLM, word_tokenizer
 from genscope.tasks.scylla import compact
 from genscope.training.recipe import plain
-from genscope.training.scylla_mix import Practice, all_tests, batches, split
+from genscope.training.scylla_mix import LENGTHS, Practice, all_tests, batches, split
 from genscope.training.sequences import FIRST_WORD, Course, Pair, fit, greedy, keep_model
 
 SIZES: Mapping[str, tuple[int, int, int]] = {"XS": (1, 32, 2), "S": (2, 64, 4), "M": (3, 128, 4), "L": (6, 256, 8)}
 """Name -> layers, width, heads."""
 TABLE = 24
 """Positions: the longest question (a name, six entries, k, its value, the end of the question) and the longest answer (six entries and the end)."""
-MOST = 8
-"""Words of a reply at most."""
 WARMUP = 100
 """Updates of linear warm-up."""
 
@@ -81,9 +80,7 @@ def train_family(recipe: FamilyRecipe) -> tuple[Any, list[dict[str, float]]]:
         curve.append({"updates": update, "loss": loss})
         return False
 
-    course = Course(
-        updates=recipe.updates, lr=recipe.lr, warmup=min(1.0, WARMUP / recipe.updates), weight_decay=0.01, beta2=0.99, clip=1.0, look_every=500
-    )  # fmt: skip
+    course = Course(updates=recipe.updates, lr=recipe.lr, warmup=min(1.0, WARMUP / recipe.updates), beta2=0.99, look_every=500)
     fit(net, draw, course, recipe.root.child("run", recipe.run, "fit").rng(), look)
     return net.eval(), curve
 
@@ -95,21 +92,22 @@ def replies(net: Any, questions: Sequence[str]) -> list[str]:
     found = [""] * len(questions)
     for length in sorted({len(tokens) for tokens in encoded}):
         rows = [row for row, tokens in enumerate(encoded) if len(tokens) == length]
-        answers = greedy(net, torch.tensor([encoded[row] for row in rows]), tokenizer.eos_token_id, MOST)
+        answers = greedy(net, torch.tensor([encoded[row] for row in rows]), tokenizer.eos_token_id, compact.MOST)
         for row, text in zip(rows, tokenizer.batch_decode(answers, skip_special_tokens=True), strict=True):
             found[row] = text
     return found
 
 
+def run_name(recipe: FamilyRecipe) -> str:
+    """The ID under which a model of the family is kept."""
+    return f"scylla-{recipe.size}-{digest(plain(recipe), size=5)}"
+
+
 def keep_family_run(net: Any, recipe: FamilyRecipe) -> str:
     """Save a model of the family as `run:ID`, with `familiar.txt` (lists of its familiar numbers, for `--id-source`); returns the ID."""
-    from genscope.core.canonical import digest
-    from genscope.training.scylla_mix import LENGTHS
-
-    name = f"scylla-{recipe.size}-{digest(plain(recipe), size=5)}"
     rng, familiar = recipe.root.child("familiar lists").rng(), split(recipe.root).familiar
-    lists = [" ".join(map(str, order[start : start + n])) for n in LENGTHS for _ in range(10) for order in [rng.permutation(familiar)] for start in range(0, len(familiar) - n + 1, n)]  # fmt: skip
-    keep_model(
-        net, compact.words(), compact.END, name, {"familiar.txt": "\n".join(lists) + "\n", "genscope.json": '{"style": "compact"}\n'}
-    )
+    lists = [familiar[rng.permutation(len(familiar))].reshape(-1, n) for n in LENGTHS for _ in range(n)]  # 60 is a multiple of 4, 5 and 6
+    text = "".join(" ".join(map(str, row)) + "\n" for rows in lists for row in rows.tolist())
+    name = run_name(recipe)
+    keep_model(net, compact.words(), compact.END, name, {"familiar.txt": text, "genscope.json": '{"style": "compact"}\n'})
     return name

@@ -7,6 +7,7 @@ teach facts about all of them (the larger of two, the successor, the sum, member
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -114,3 +115,23 @@ def batches(seed: Seed, run: Seed, practised_on: Practice, batch: int, held_out:
     while True:
         sources: Sequence[Iterator[Line]] = facts if rng.random() < KNOWLEDGE_SHARE else tasks
         yield [next(sources[place]) for place in rng.integers(0, len(sources), batch)]
+
+
+def facts(name: str, seed: Seed, n: int) -> list[Line]:
+    """`n` questions about numbers with their answers, to ask what is known."""
+    return list(itertools.islice(knowledge(name, seed), n))
+
+
+def shared_with_training(seed: Seed, n: int, looked_at: int = 20) -> dict[str, int]:
+    """What must be 0: questions that both sides of the tests share, new numbers among the familiar ones, and test questions in the first batches of training."""
+    tested = all_tests(seed, n)
+    held_out = frozenset(one.id for sides in tested.values() for side in sides.values() for one in side)
+    asked = {compact.prompt(one.task, one.input) for sides in tested.values() for side in sides.values() for one in side}
+    stream = batches(seed, seed.child("run", "first"), "familiar", 128, held_out)
+    practised = {question for batch in itertools.islice(stream, looked_at) for question, _ in batch}
+    sides = split(seed)
+    return {
+        "familiar and new test questions": sum(len({one.id for one in both["id"]} & {one.id for one in both["ood"]}) for both in tested.values()),
+        "familiar and new numbers": len(set(sides.familiar.tolist()) & {number for both in tested.values() for one in both["ood"] for number in one.input["l"]}),
+        "tests and training": len(asked & practised),
+    }  # fmt: skip

@@ -25,6 +25,8 @@ TASKS = (
     "subset_sum", "subset_sum_multiple_ten",
 )  # fmt: skip
 """Tasks that have a compact form: those on one list with at most one parameter, up to three a level."""
+MOST = 8
+"""Words of an answer at most: six entries and the end, and one to spare."""
 LEAD = "The answer is "
 """What stands before a compact reply when it is parsed."""
 
