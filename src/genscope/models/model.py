@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Literal
 
 from genscope.core.reply import GenerateJob, OnReplies, OnScores, Request, ScoreJob
@@ -33,6 +34,8 @@ class Model(ABC):
     abilities: frozenset[Ability]
     block: int
     """How many requests are computed together: 16 for local batches, 1 where replies do not depend on their neighbours."""
+    trained_on: Mapping[str, Any] = MappingProxyType({})
+    """What a model that genscope trained from scratch says of its training ("style", and for length tasks "task", "symbols" and "lengths"); empty for others."""
     spends: bool
     """True when a call costs somebody money or quota: the user is asked once before the first call."""
 
