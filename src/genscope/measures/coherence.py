@@ -231,11 +231,12 @@ def _ghost(
     with Ghost(net, names) as ghost:
         for rows in _chunks(m, chunk):
             part = {name: value[rows] for name, value in data.items()}
+            ghost.expect(len(rows))
             slopes = torch.autograd.grad(_checked(losses(net, part), len(rows)).sum(), list(names.values()), allow_unused=True)
             for name, slope in zip(names, slopes, strict=True):
                 if slope is not None:
                     total[name] += slope.float().to(total[name].device)
-            found = ghost.squared_norms(len(rows))
+            found = ghost.squared_norms()
             for name, values in found.items():
                 by_module.setdefault(name, []).append(values)
             norms.append(sum(found.values()))
@@ -245,8 +246,9 @@ def _ghost(
             made = []
             for rows in _chunks(m, chunk):
                 part = {name: value[rows] for name, value in data.items()}
+                ghost.expect(len(rows), mean)
                 torch.autograd.grad(losses(net, part).sum(), list(names.values()), allow_unused=True)
-                made.append(ghost.dots(mean, len(rows)))
+                made.append(ghost.dots())
             dots = torch.cat(made)
     return total, torch.cat(norms), {name: torch.cat(values) for name, values in by_module.items()}, dots  # pyright: ignore[reportArgumentType, reportCallIssue]
 

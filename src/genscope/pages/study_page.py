@@ -102,6 +102,21 @@ def design(study: Study) -> list[Block]:
     ]
 
 
+def shown(study: Study, held: Sequence[Mapping[str, Any]]) -> list[Block]:
+    """What `genscope study show` prints: the design, what it does not show, and the published verdicts (one entry a result file)."""
+    parts = [f"{name}: {part.sentence}" + (f" (needs {', '.join(part.data)})" if part.data else "") for name, part in study.parts.items()]
+    page = [*design(study), Note(parts, "Parts")]
+    page += [Note(list(study.deviations), "Where this differs from the paper")] if study.deviations else []
+    page += [Note(list(study.limits), "What it does not show")] if study.limits else []
+    page.append(Note([study.calibration], "Calibrated on seed 999, before the verdict seeds"))
+    verdicts = [
+        f"{entry['id']} {entry['verdict']}{' on ' + one['model']['name'] if 'model' in one else ''} ({one['scale']}; placebo: {entry['placebo']['verdict'] if entry['placebo'] else 'none'})"
+        for one in held
+        for entry in one["claims"]
+    ]
+    return [*page, Note(verdicts or ["nothing yet"], "Published")]
+
+
 def unpublished_blocks(study: Study) -> list[Block]:
     """The page of a study whose verdicts nobody has published yet."""
     return [Answer("Not run yet.", study.answer), *design(study), Note(list(study.limits), "What it does not show")][
