@@ -99,7 +99,7 @@ def opacus(net: Any, data: Any, size: int) -> float:
     import nets
     from opacus.grad_sample import GradSampleModule
 
-    wrapped = net if isinstance(net, GradSampleModule) else _once(net, lambda: GradSampleModule(net, loss_reduction="sum"))
+    wrapped = _once(net, lambda: GradSampleModule(net, loss_reduction="sum")).train()  # its hooks sleep in evaluation mode
     squares, total = 0.0, [0.0] * len(list(net.parameters()))
     for part in nets.chunks(data, size):
         wrapped.zero_grad(set_to_none=True)
@@ -116,7 +116,7 @@ def opacus_norms(net: Any, data: Any, size: int) -> float:
     import nets
     from opacus.grad_sample import GradSampleModuleFastGradientClipping
 
-    wrapped = _once(net, lambda: GradSampleModuleFastGradientClipping(net, loss_reduction="sum", max_grad_norm=1.0, use_ghost_clipping=True))
+    wrapped = _once(net, lambda: GradSampleModuleFastGradientClipping(net, loss_reduction="sum", max_grad_norm=1.0, use_ghost_clipping=True)).train()
     squares, total = 0.0, [0.0] * len(list(net.parameters()))
     for part in nets.chunks(data, size):
         wrapped.zero_grad(set_to_none=True)

@@ -25,6 +25,8 @@ class _Call:
     """One call of a module: its input, and the gradient of its output once the backward pass has been there."""
 
     given: Tensor
+    from_below: bool = False
+    """Whether the input depends on trained parameters."""
     slope: Tensor | None = None
 
 
@@ -40,6 +42,8 @@ class _Calls:
     """No other module holds one of its parameters."""
     made: list[_Call] = field(default_factory=list)
     found: Tensor | None = None
+    total: Tensor | None = None
+    """The weight's gradient summed over the examples, where it is made here and not by the backward pass."""
     listening: bool = True
 
 
@@ -82,7 +86,18 @@ class Ghost:
         self._b, self._mean = b, mean
         for layer in self._layers:
             layer.made.clear()
-            layer.found = None
+            layer.found = layer.total = None
+
+    def spared(self) -> frozenset[str]:
+        """After the forward pass: the weights whose gradients the backward pass need not make, because nobody asks for them (dots) or `totals` will have them:
+        per-example gradients that are made a few at a time in the processor's cache give norm and sum at once, for the work of the sum alone.
+        """
+        chosen = _passed_by if self._mean is not None else _in_cache
+        return frozenset(layer.own["weight"] for layer in self._layers if chosen(layer))
+
+    def totals(self) -> dict[str, Tensor]:
+        """The gradients of the weights in `spared`; ask before `squared_norms`."""
+        return {layer.own["weight"]: layer.total for layer in self._layers if layer.total is not None}
 
     def _watch(self, layer: _Calls) -> Any:
         def seen(module: nn.Module, given: tuple[Any, ...], out: Any) -> None:
@@ -90,7 +105,7 @@ class Ghost:
                 raise UsageError(f"layer {layer.name}: ghost norms need one tensor in and one out. Use engine vmap or loop")
             if not out.requires_grad or not layer.listening:
                 return
-            call = _Call(given[0].detach())
+            call = _Call(given[0].detach(), given[0].requires_grad)
             layer.made.append(call)
             out.register_hook(lambda slope: self._arrived(layer, call, slope.detach()))
 
@@ -103,7 +118,7 @@ class Ghost:
                 part = _dot(layer, call, self._mean, self._b).double()
                 layer.found = part if layer.found is None else layer.found + part
             elif layer.alone and len(layer.made) == 1:
-                layer.found = _of_layer(layer, [call], self._b)
+                layer.found = _few_at_a_time(layer, call, self._b) if _in_cache(layer) else _of_layer(layer, [call], self._b)
             else:
                 return
         layer.made.remove(call)
@@ -133,6 +148,38 @@ class Ghost:
         total = torch.stack(parts).sum(0) if parts else torch.zeros(self._b, dtype=torch.float64)
         self.expect(0)
         return total
+
+
+CACHED = 2**17
+"""Numbers in the largest weight whose per-example gradients are made a few at a time (0.5 MB each)."""
+
+
+def _passed_by(layer: _Calls) -> bool:
+    """Whether the backward pass comes by a linear layer even when nobody asks for its weight: for its bias, or on its way to layers below."""
+    linear = isinstance(layer.module, nn.Linear) and layer.alone and "weight" in layer.own and bool(layer.made)
+    return linear and ("bias" in layer.own or all(call.from_below for call in layer.made))
+
+
+def _in_cache(layer: _Calls) -> bool:
+    """Whether a linear layer's per-example gradients are made a few at a time, and the backward pass is spared their sum."""
+    if not _passed_by(layer) or len(layer.made) != 1:
+        return False
+    given = layer.made[0].given
+    return given.ndim > 2 and given.dtype == torch.float32 and sum(p.numel() for p in layer.module.parameters()) <= CACHED
+
+
+def _few_at_a_time(layer: _Calls, call: _Call, b: int) -> Tensor:
+    """|g_z|^2 of a linear layer from its per-example gradients, which are summed into `layer.total` and dropped."""
+    a_BTI, e_BTO = _linear_parts(layer, [call], b)
+    few = max(1, 2 * CACHED // (a_BTI.shape[2] * e_BTO.shape[2]))
+    total, found = torch.zeros(e_BTO.shape[2], a_BTI.shape[2], device=a_BTI.device), []
+    for start in range(0, b, few):
+        g_FOI = e_BTO[start : start + few].transpose(1, 2) @ a_BTI[start : start + few]
+        found.append(torch.linalg.vector_norm(g_FOI.flatten(1), dim=1))
+        total += g_FOI.sum(0)
+    layer.total = total
+    norms = torch.cat(found).double().pow(2)
+    return norms + _square(e_BTO.sum(1)) if "bias" in layer.own else norms
 
 
 def _of_layer(layer: _Calls, calls: list[_Call], b: int) -> Tensor:
