@@ -25,27 +25,34 @@ REQUIREMENTS = (
 )
 
 
-def run(peers: Callable[[Sequence[Sequence[str]]], str], say: Callable[[str, str, str], None]) -> None:
+def run(peers: Callable[[Sequence[Sequence[str]]], str], say: Callable[..., None], note: Callable[[str, str], None]) -> None:
     """Print the figures. peers: makes the peers' environment with these requirements and gives its interpreter."""
     there = peers(REQUIREMENTS)
     for net, title in NETS.items():
-        ours, memory = _one(sys.executable, "genscope", net), _one(sys.executable, "plain", net)["extra"]
-        say(f"m-coherence over one plain backward pass, {title}", f"{ours['ratio']:.2f}", "<= 1.3")
-        say("  plain backward pass over 1,000 examples", f"{1_000 * ours['plain']:,.0f} ms", "-")
+        ours, plainly = (_needed(_one(sys.executable, name, net)) for name in ("genscope", "plain"))
+        say(f"m-coherence over one plain backward pass, {title}", ours["ratio"], "", "<=", 1.3)
+        note("  plain backward pass over 1,000 examples", f"{1_000 * ours['plain']:,.0f} ms")
         found = {name: _one(there, name, net) for name in PEERS}
         for name, one in found.items():
             if "error" in one:
-                say(f"  {name}", "cannot", one["error"])
+                note(f"  {name}", f"cannot: {one['error']}")
                 continue
             close = abs(one["answer"] / ours["answer"] - 1) < 1e-3
-            say(f"  {name} over one plain backward pass", f"{one['ratio']:.2f}", "-" if close else f"ANOTHER ANSWER: {one['answer']} for {ours['answer']}")
+            note(f"  {name} over one plain backward pass", f"{one['ratio']:.2f}{'' if close else ', ANOTHER ANSWER'}")
+        vmapped = _needed(found["vmap"])
         fastest = min((one["ratio"], name) for name, one in found.items() if "ratio" in one)
-        say(f"  time over that of the fastest peer ({fastest[1]})", f"{ours['ratio'] / fastest[0]:.2f}", "<= 1")
-        mine, theirs = (max(0.0, one["extra"] - memory) for one in (ours, found["vmap"]))
-        say(f"  memory above the plain pass, over vmap's ({mine:.0f} and {theirs:.0f} MB)", f"{mine / theirs:.2f}", "<= 0.25")
-    found = _one(sys.executable, "smollm2", "-")
-    say("m-coherence of SmolLM2, 64 sequences of 128 tokens: memory", f"{found['extra'] / 1024:.2f} GiB", "<= 4 GiB above the model")
-    say("  time", f"{found['seconds']:.0f} s", "-")
+        say("  time over that of the fastest peer", ours["ratio"] / fastest[0], "", "<=", 1, fastest[1])
+        mine, theirs = (max(0.0, one["extra"] - plainly["extra"]) for one in (ours, vmapped))
+        say("  memory above the plain pass, over vmap's", mine / theirs, "", "<=", 0.25, f"{mine:.0f} and {theirs:.0f} MB")
+    found = _needed(_one(sys.executable, "smollm2", "-"))
+    say("m-coherence of SmolLM2, 64 sequences of 128 tokens, above the model", found["extra"] / 1024, " GiB", "<=", 4)
+    note("  time", f"{found['seconds']:.0f} s")
+
+
+def _needed(found: dict[str, Any]) -> dict[str, Any]:
+    if "error" in found:
+        raise SystemExit(f"bench: {found['error']}")
+    return found
 
 
 def _one(interpreter: str, method: str, net: str) -> dict[str, Any]:
@@ -62,7 +69,6 @@ def _one(interpreter: str, method: str, net: str) -> dict[str, Any]:
 def genscope(net: Any, data: Any, size: int) -> float:
     """Ours, by ghost norms."""
     import nets
-
     from genscope.measures.coherence import coherence
 
     return coherence(net, nets.losses, data, chunk=size).m_coherence
@@ -77,9 +83,10 @@ def plain(net: Any, data: Any, size: int) -> float:
 
 def vmap(net: Any, data: Any, size: int) -> float:
     """torch.func: per-example gradients of a chunk at once."""
-    import nets
     from torch.func import functional_call, grad
     from torch.func import vmap as over
+
+    import nets
 
     weights = {name: p.detach() for name, p in net.named_parameters()}
 
@@ -96,8 +103,9 @@ def vmap(net: Any, data: Any, size: int) -> float:
 
 def opacus(net: Any, data: Any, size: int) -> float:
     """Opacus, per-example gradients by hooks."""
-    import nets
     from opacus.grad_sample import GradSampleModule
+
+    import nets
 
     wrapped = _once(net, lambda: GradSampleModule(net, loss_reduction="sum")).train()  # its hooks sleep in evaluation mode
     squares, total = 0.0, [0.0] * len(list(net.parameters()))
@@ -113,10 +121,13 @@ def opacus(net: Any, data: Any, size: int) -> float:
 
 def opacus_norms(net: Any, data: Any, size: int) -> float:
     """Opacus, ghost norms (fast gradient clipping)."""
-    import nets
     from opacus.grad_sample import GradSampleModuleFastGradientClipping
 
-    wrapped = _once(net, lambda: GradSampleModuleFastGradientClipping(net, loss_reduction="sum", max_grad_norm=1.0, use_ghost_clipping=True)).train()
+    import nets
+
+    wrapped = _once(
+        net, lambda: GradSampleModuleFastGradientClipping(net, loss_reduction="sum", max_grad_norm=1.0, use_ghost_clipping=True)
+    ).train()
     squares, total = 0.0, [0.0] * len(list(net.parameters()))
     for part in nets.chunks(data, size):
         wrapped.zero_grad(set_to_none=True)
@@ -132,11 +143,12 @@ def backpack(net: Any, data: Any, size: int) -> float:
     from types import ModuleType
 
     sys.modules.setdefault("torchvision", ModuleType("torchvision"))  # it is asked for by examples of theirs only
-    import nets
     from backpack import backpack as watched
     from backpack import extend
     from backpack.extensions import BatchL2Grad
     from torch import nn
+
+    import nets
 
     if data["y"].ndim > 1:
         raise SystemExit("no LayerNorm, no attention: the layer list of BackPACK has neither")
@@ -164,10 +176,10 @@ def _once(net: Any, make: Callable[[], Any]) -> Any:
 def _smollm2() -> dict[str, float]:
     import time
 
-    import nets
     import torch
     from torch.nn.functional import cross_entropy
 
+    import nets
     from genscope.measures.coherence import coherence
     from genscope.models import names
 

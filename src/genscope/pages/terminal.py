@@ -138,7 +138,9 @@ def show_check(found: Mapping[str, Any]) -> None:
     for split, count in found["shared_examples"].items():
         console.print(f"  {split}: {count} examples shared between splits", markup=False, highlight=False)
     if found["code"] == "changed":
-        console.print("  the published verdicts were made by other code: run the study again with --publish --again", markup=False, highlight=False)
+        console.print(
+            "  the published verdicts were made by other code: run the study again with --publish --again", markup=False, highlight=False
+        )
     console.print("As it should be." if not found["wrong"] else "Wrong: " + "; ".join(found["wrong"]), style="bold", markup=False)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genscope.core.canonical import digest
-from genscope.core.errors import StudyError, UsageError, missing_extra
+from genscope.core.errors import StudyError, missing_extra
 from genscope.core.progress import Progress
 from genscope.core.store import Store, write_whole
 from genscope.engine.cells import cell_key, code_hash, plan
@@ -80,8 +80,6 @@ def run(
     """
     study = find(name) if isinstance(name, str) else name
     ready(study)
-    if workers is not None and workers < 1:
-        raise UsageError(f"workers must be at least 1 (one process each), got {workers}")
     cells, absent = plan(study, scale, seeds, parts)
     refuse_overlap(study, scale)
     shown = progress or Progress()
@@ -119,7 +117,9 @@ def run(
         "damaged_store_files": len(store.damaged),
     }
     folder = Path(out).expanduser() if out else DEFAULT_OUT / f"study-{study.name}-{scale}-{digest([about['parts'], used], size=3)}"
-    result = StudyResult(study, folder, about, done.records, exit_code(entries, scale, len(done.failed), bool(changed), len(about["not_run"])))
+    result = StudyResult(
+        study, folder, about, done.records, exit_code(entries, scale, len(done.failed), bool(changed), len(about["not_run"]))
+    )
     _save(study, result, timing)
     return result
 
