@@ -103,7 +103,7 @@ def vmap(net: Any, data: Any, size: int) -> float:
 
 def opacus(net: Any, data: Any, size: int) -> float:
     """Opacus, per-example gradients by hooks."""
-    from opacus.grad_sample import GradSampleModule
+    from opacus.grad_sample import GradSampleModule  # pyright: ignore[reportMissingImports]
 
     import nets
 
@@ -121,7 +121,7 @@ def opacus(net: Any, data: Any, size: int) -> float:
 
 def opacus_norms(net: Any, data: Any, size: int) -> float:
     """Opacus, ghost norms (fast gradient clipping)."""
-    from opacus.grad_sample import GradSampleModuleFastGradientClipping
+    from opacus.grad_sample import GradSampleModuleFastGradientClipping  # pyright: ignore[reportMissingImports]
 
     import nets
 
@@ -143,9 +143,9 @@ def backpack(net: Any, data: Any, size: int) -> float:
     from types import ModuleType
 
     sys.modules.setdefault("torchvision", ModuleType("torchvision"))  # it is asked for by examples of theirs only
-    from backpack import backpack as watched
-    from backpack import extend
-    from backpack.extensions import BatchL2Grad
+    from backpack import backpack as watched  # pyright: ignore[reportMissingImports]
+    from backpack import extend  # pyright: ignore[reportMissingImports]
+    from backpack.extensions import BatchL2Grad  # pyright: ignore[reportMissingImports]
     from torch import nn
 
     import nets

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
@@ -58,7 +58,7 @@ def made(which: str) -> tuple[nn.Module, dict[str, Tensor], int]:
     return Decoder(), {"x": x, "y": x.roll(-1, 1)}, 256
 
 
-def losses(net: Callable[[Tensor], Tensor], batch: dict[str, Tensor]) -> Tensor:
+def losses(net: Callable[[Tensor], Tensor], batch: Mapping[str, Tensor]) -> Tensor:
     """The loss of every example."""
     logits = net(batch["x"])
     if logits.ndim == 2:

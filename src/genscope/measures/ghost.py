@@ -260,11 +260,11 @@ def _made(layer: _Calls, call: _Call, b: int) -> dict[str, Tensor]:
     """The layer's own per-example gradients, from its input and output gradient alone."""
     if call.slope is None or call.given.shape[0] != b:
         raise UsageError(f"layer {layer.name}: ghost norms need the examples along the first axis. Use engine vmap or loop")
-    module = layer.module
+    module, slope_B = layer.module, call.slope
     if isinstance(module, nn.LayerNorm) and call.given.ndim > 1 + len(module.normalized_shape):
         normal = nn.functional.layer_norm(call.given, module.normalized_shape, None, None, module.eps)
         across = tuple(range(1, call.given.ndim - len(module.normalized_shape)))
-        each = {"weight": lambda: (normal * call.slope).sum(across), "bias": lambda: call.slope.sum(across)}  # pyright: ignore[reportOptionalMemberAccess]
+        each = {"weight": lambda: (normal * slope_B).sum(across), "bias": lambda: slope_B.sum(across)}
         return {key: each[key]() for key in layer.own}
     parameters = {key: p.detach() for key, p in module.named_parameters(recurse=False) if key in layer.own}
 
