@@ -81,4 +81,4 @@ def exit_code(entries: Sequence[dict[str, Any]], scale: str, failed: int, change
     if scale == "smoke":
         return 1 if failed else 0
     verdicts = {entry["verdict"] for entry in entries}
-    return 1 if "not reproduced" in verdicts else 4 if "inconclusive" in verdicts or not_run or not entries else 0
+    return 1 if "not reproduced" in verdicts else 4 if "inconclusive" in verdicts or not_run or (failed and not entries) else 0
