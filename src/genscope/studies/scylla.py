@@ -37,8 +37,8 @@ LAST = len(scylla.LEVELS) - 1
 
 def _solved(size: str) -> Precondition:
     return Precondition(
-        metric="level_accuracy", select={"condition": size, "level": 0, "split": "id"}, relation=">=", value=0.9, reduce="min",
-        sentence=f"every {size} solves the O(N) tasks on familiar numbers (accuracy at least 0.9)",
+        metric="level_accuracy", select={"condition": size, "level": 0, "split": "id"}, relation=">=", value=0.9,
+        sentence=f"{size} solves the O(N) tasks on familiar numbers (accuracy at least 0.9, mean of the seeds)",
     )  # fmt: skip
 
 
@@ -106,8 +106,8 @@ class Scylla(Study):
         "Models of this size learn few of the tasks above O(N) even on familiar numbers; what larger ones do is not known from here.",
     )
     calibration = (
-        "From scratch: learning rate and updates on the accuracy of S on familiar O(N) tasks, the precondition of both claims. "
-        + CALIBRATION
+        "From scratch: learning rate (4e-3) and updates (3,000) as piloted; looked at was only the accuracy of S on familiar O(N) tasks, the precondition of both claims: "
+        f"0.96 when the tasks are practised on familiar numbers, 0.91 when on all (0.90 with 4,000 updates, so they were not lengthened). {CALIBRATION}"
     )
 
     def cells(self, scale: Scale, seeds: Sequence[int]) -> list[Cell]:
