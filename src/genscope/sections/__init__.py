@@ -10,5 +10,9 @@ PROFILE = {
 """Sections of `genscope profile`, in the order of the page."""
 AUDIT = {
     "duplicates": "genscope.sections.audit.duplicates:DuplicatesSection",
+    "conflicts": "genscope.sections.audit.conflicts:ConflictsSection",
+    "leaks": "genscope.sections.audit.leaks:LeaksSection",
+    "imbalance": "genscope.sections.audit.imbalance:ImbalanceSection",
+    "bad_values": "genscope.sections.audit.bad_values:BadValuesSection",
 }
 """Sections of `genscope audit`, in the order in which they run."""
