@@ -13,6 +13,7 @@ AUDIT = {
     "conflicts": "genscope.sections.audit.conflicts:ConflictsSection",
     "leaks": "genscope.sections.audit.leaks:LeaksSection",
     "imbalance": "genscope.sections.audit.imbalance:ImbalanceSection",
+    "shortcuts": "genscope.sections.audit.shortcuts:ShortcutsSection",
     "bad_values": "genscope.sections.audit.bad_values:BadValuesSection",
 }
 """Sections of `genscope audit`, in the order in which they run."""
