@@ -8,7 +8,7 @@ import numpy as np
 
 from genscope.core.records import Record
 from genscope.core.text import many, shorten
-from genscope.sections.audit_section import EXAMPLES, AuditCost, AuditLab, AuditOutcome, AuditSection, Case, Finding
+from genscope.sections.audit_section import EXAMPLES, AuditCost, AuditLab, AuditOutcome, AuditSection, Case, Finding, Severity
 from genscope.tasks.dataset import Dataset
 from genscope.tasks.dataset.value import natural
 
@@ -49,7 +49,7 @@ class BadValuesSection(AuditSection):
         return AuditOutcome(findings=findings, records=records, answer="" if findings else "No value is missing or unreadable.")
 
 
-def _bad(what: str, rows: np.ndarray, of: int, severity: str, advice: str, note: str = "", remove: bool = False) -> Finding:
+def _bad(what: str, rows: np.ndarray, of: int, severity: Severity, advice: str, note: str = "", remove: bool = False) -> Finding:
     cases = [Case(rows=(int(row),), note=note) for row in rows[:EXAMPLES]]
     return Finding(
         kind="bad",
@@ -61,7 +61,7 @@ def _bad(what: str, rows: np.ndarray, of: int, severity: str, advice: str, note:
         rows=rows,
         cases=cases,
         remove=rows if remove else np.empty(0, np.int64),
-    )  # pyright: ignore[reportArgumentType]
+    )
 
 
 def _faults(data: Dataset) -> list[Finding]:
@@ -185,7 +185,7 @@ def _cells(data: Dataset) -> list[Finding]:
             if len(different[name]) < 2:
                 different[name] |= set(frame[name].unique().head(3).to_list())
             missing[name] += frame[name].null_count()
-    said = {
+    said: dict[str, tuple[str, Severity, str]] = {
         "nan": ("a number that is NaN or infinite", "medium", "say what a missing value is, and leave infinities out"),
         "word": ("a word in a column of numbers", "medium", "mend the cell; most readers turn the whole column into text"),
         "broken": ("replacement characters (bytes that were no UTF-8)", "low", "read the source again with its own encoding"),

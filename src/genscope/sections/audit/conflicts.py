@@ -43,7 +43,7 @@ class ConflictsSection(AuditSection):
         differs = np.flatnonzero(~first & (label[clash.rows] != label[clash.rows[start]]))
         _, leading = np.unique(clash.group[differs], return_index=True)
         cases = [
-            Case(rows=(int(clash.rows[start[k]]), int(clash.rows[k])), note=_labels(data, clash.rows[start[k]], clash.rows[k]))
+            Case(rows=(int(clash.rows[start[k]]), int(clash.rows[k])), note=_labels(data, int(clash.rows[start[k]]), int(clash.rows[k])))
             for k in differs[leading[:EXAMPLES]]
         ]
         finding = counted(

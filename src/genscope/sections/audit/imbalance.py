@@ -112,7 +112,7 @@ def _shift(by: dict[str, np.ndarray], names: tuple[str, ...], records: list[Reco
             continue
         distance = float(np.abs(a / a.sum() - b / b.sum()).sum() / 2)
         seen = (a + b) > 0
-        p = float(chi2_contingency(np.stack([a[seen], b[seen]]), correction=False)[1]) if seen.sum() > 1 else 1.0
+        p = float(chi2_contingency(np.stack([a[seen], b[seen]]), correction=False).pvalue) if seen.sum() > 1 else 1.0  # pyright: ignore[reportAttributeAccessIssue]
         records.append(Record(source="audit/imbalance", metric="label_shift", value=distance, unit="fraction", n=int(a.sum() + b.sum()), condition=f"{reference} and {other}", factors={"p": p}, provenance="total variation; chi-squared test of homogeneity"))  # fmt: skip
         absent = int(((a == 0) & (b > 0)).sum())
         if absent:
