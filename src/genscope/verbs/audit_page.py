@@ -81,7 +81,7 @@ def findings_table(found: Sequence[Mapping[str, Any]]) -> Table:
     """The ranked findings."""
     columns = (
         Column("place", "#", "count"), Column("what", "what"), Column("weight", "weight"), Column("count", "count", "count"), Column("of", "of", "count"),
-        Column("share", "share", "percent", "with a 95 % interval where the rows are a sample of more"), Column("advice", "what to do"),
+        Column("share", "share (95 % interval)"), Column("advice", "what to do"),
     )  # fmt: skip
     rows = [
         {
@@ -90,12 +90,23 @@ def findings_table(found: Sequence[Mapping[str, Any]]) -> Table:
             "weight": WORDS[one["severity"]],
             "count": one["count"],
             "of": one["of"],
-            "share": (one["share"], one["low"], one["high"]),
+            "share": share_text(one["share"], one["low"], one["high"]),
             "advice": one["advice"],
         }
         for number, one in enumerate(found, 1)
     ]
     return Table(columns, rows, "Findings, what matters most first", main=True)
+
+
+def share_text(value: float, low: float | None, high: float | None) -> str:
+    """A share in percent with as many digits as it needs to be no zero.
+
+    >>> share_text(0.0013, 0.0008, 0.0021), share_text(0.5, None, None)
+    ('0.13 % (0.08–0.21)', '50 %')
+    """
+    digits = 0 if value >= 0.1 or value == 0 else 1 if value >= 0.01 else 2 if value >= 0.0001 else 4
+    ends = "" if low is None or high is None else f" ({100 * low:.{digits}f}–{100 * high:.{digits}f})"
+    return f"{100 * value:.{digits}f} %{ends}"
 
 
 def _examples(number: int, one: Mapping[str, Any]) -> Table:
