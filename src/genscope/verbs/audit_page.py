@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from genscope.pages.blocks import Answer, Block, Column, Facts, Heading, Note, Provenance, Table
+from genscope.pages.blocks import Answer, Block, Card, Cards, Column, Facts, Heading, Note, Provenance, Table
 from genscope.sections.choose_audit import section
 from genscope.sections.section import View
 
@@ -52,10 +52,7 @@ def blocks(about: Mapping[str, Any], records: pl.DataFrame) -> list[Block]:
             )
         )
     if found:
-        page += [Heading("Findings", "What matters most first."), findings_table(found)]
-        for number, one in enumerate(found, 1):
-            if one["examples"]:
-                page.append(_examples(number, one))
+        page += [Heading("Findings", "What matters most first."), Cards([_card(one) for one in found])]
     for name, view in views(about, records).items():
         page.append(Heading(about["sections"][name]["question"], view.answer.sentence))
         page += list(view.blocks)
@@ -109,21 +106,35 @@ def share_text(value: float, low: float | None, high: float | None) -> str:
     return f"{100 * value:.{digits}f} %{ends}"
 
 
-def _examples(number: int, one: Mapping[str, Any]) -> Table:
-    rows = []
-    for case in one["examples"]:
-        row = {
+def _card(one: Mapping[str, Any]) -> Card:
+    """A finding on the page."""
+    facts = {"count": f"{one['count']:,} of {one['of']:,} {one['unit']}", "share": share_text(one["share"], one["low"], one["high"])}
+    return Card(
+        tag=WORDS[one["severity"]],
+        text=f"{one['what'][:1].upper()}{one['what'][1:]}.",
+        tone="warn" if one["severity"] == "high" else "plain",
+        facts=facts,
+        advice=f"What to do: {one['advice']}.",
+        table=_examples(one) if one["examples"] else None,
+    )
+
+
+def _examples(one: Mapping[str, Any]) -> Table:
+    """The examples of a finding: rows, ids where they differ, a note, and texts where they may be shown."""
+    rows = [
+        {
             "rows": " and ".join(map(str, case["rows"])),
             "ids": " and ".join(case["ids"]),
             "note": case["note"],
             "text": "  ⟷  ".join(case["texts"]),
         }
-        rows.append(row)
+        for case in one["examples"]
+    ]
     columns = [Column("rows", "row")]
     columns += [Column("ids", "id")] if any(row["ids"] != row["rows"] for row in rows) else []
     columns += [Column("note", "note")] if any(row["note"] for row in rows) else []
     columns += [Column("text", "text")] if any(row["text"] for row in rows) else []
-    return Table(columns, rows, f"Examples of finding {number}: {one['what']}", folded=True)
+    return Table(columns, rows, f"{len(rows)} example{'s' if len(rows) > 1 else ''}", folded=True)
 
 
 def _detail(about: Mapping[str, Any]) -> str:

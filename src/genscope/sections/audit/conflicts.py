@@ -47,7 +47,7 @@ class ConflictsSection(AuditSection):
             for k in differs[leading[:EXAMPLES]]
         ]
         finding = counted(
-            "conflict", f"{many(len(clash.rows), 'row')} in {many(groups, 'group')} have an input that also stands with another label", len(clash.rows), data.rows, "high" if share >= 0.01 else "medium",
+            "conflict", f"{many(len(clash.rows), 'row')} in {many(groups, 'group has', 'groups have')} an input that also stands with another label", len(clash.rows), data.rows, "high" if share >= 0.01 else "medium",
             f"look at them and settle the label, or leave them out; on this data no classifier can be right on more than {100 * (1 - least.value):.2f} % of the rows",
             rows=clash.rows, partners=np.where(first, -1, clash.rows[start]), cases=cases, remove=np.sort(clash.rows),
         )  # fmt: skip

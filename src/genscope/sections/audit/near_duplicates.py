@@ -98,7 +98,7 @@ def _inside(
     share = len(rows) / max(1, looked)
     return [
         counted(
-            "near_duplicate", f"{many(len(rows), 'row')} nearly repeat an earlier row (similarity {threshold:g} or more)", len(rows), looked, "medium" if share >= 0.05 else "low",
+            "near_duplicate", f"{many(len(rows), 'row nearly repeats', 'rows nearly repeat')} an earlier row (similarity {threshold:g} or more)", len(rows), looked, "medium" if share >= 0.05 else "low",
             "look whether they are templates or edits of one text; if so, split and resample by cluster", rows=rows, partners=partner, scores=score,
             cases=[Case(rows=(int(partner[k]), int(rows[k])), note=f"similarity {score[k]:.2f}") for k in top], remove=np.sort(later) if remove else np.empty(0, np.int64),
         )

@@ -83,7 +83,7 @@ class RepeatsSection(AuditSection):
         share = len(flagged) / max(1, long)
         findings = [
             counted(
-                "repeat", f"{many(len(flagged), 'row')} share a passage of {words} words or more with another row", len(flagged), long, "medium" if share >= 0.1 else "low",
+                "repeat", f"{many(len(flagged), 'row shares', 'rows share')} a passage of {words} words or more with another row", len(flagged), long, "medium" if share >= 0.1 else "low",
                 "strip headers, prompts and quotations that repeat, or split by their source: a model learns such passages by heart", rows=flagged, partners=partner, scores=runs.astype(float),
                 cases=[Case(rows=(int(partner[k]), int(flagged[k])), note=f"about {int(runs[k]) * modulus + words - 1} words in shared passages") for k in top],
             ),
