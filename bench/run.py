@@ -1,6 +1,6 @@
 """`make bench`: every speed and size of the README's promises, as ratios in one run. Peers are installed in an environment of their own.
 
-Give words to run some parts only: instances, grading, generate, profile, start, size.
+Give words to run some parts only: audits, instances, grading, generate, profile, start, size.
 """
 
 from __future__ import annotations
@@ -235,7 +235,23 @@ def _megabytes(folder: Path) -> float:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink()) / 1e6
 
 
-PARTS = {"instances": instances, "grading": grading, "start": start, "size": size, "generate": generate, "profile": profile}
+def audits() -> None:
+    from audit import audits as measured
+    from audit import largest_record
+
+    measured(say)
+    largest_record(say)
+
+
+PARTS = {
+    "audits": audits,
+    "instances": instances,
+    "grading": grading,
+    "start": start,
+    "size": size,
+    "generate": generate,
+    "profile": profile,
+}
 
 if __name__ == "__main__":
     chosen = [word for word in sys.argv[1:] if word in PARTS] or list(PARTS)

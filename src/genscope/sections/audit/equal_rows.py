@@ -9,6 +9,10 @@ import numpy as np
 
 from genscope.tasks.dataset import Dataset
 
+BATCH = 500_000
+LONGEST = 1_000_000
+"""Characters of a text that near duplicates and passages are looked for in."""
+
 
 @dataclass(frozen=True, slots=True)
 class EqualRows:
@@ -43,10 +47,15 @@ def different_inputs(data: Dataset) -> np.ndarray:
 
 
 def texts_in(data: Dataset, mask: np.ndarray) -> Iterator[tuple[np.ndarray, list[str]]]:
-    """(rows, texts) of the rows in the mask, batch by batch."""
+    """(rows, texts) of the rows in the mask, about BATCH characters at a time; of a text the first LONGEST characters."""
     import polars as pl
 
     for frame in data.inputs():
-        kept = frame.filter(pl.Series(mask[frame["row"][0] : frame["row"][0] + len(frame)])) if len(frame) else frame
-        if len(kept):
-            yield kept["row"].to_numpy().astype(np.int64), kept["text"].to_list()
+        start = int(frame["row"][0]) if len(frame) else 0
+        kept = frame.filter(pl.Series(mask[start : start + len(frame)])).with_columns(pl.col("text").str.slice(0, LONGEST))
+        if not len(kept):
+            continue
+        size = kept["text"].str.len_chars().cum_sum().to_numpy() // BATCH
+        for part in np.split(np.arange(len(kept)), np.flatnonzero(np.diff(size)) + 1):
+            piece = kept.slice(int(part[0]), len(part))
+            yield piece["row"].to_numpy().astype(np.int64), piece["text"].to_list()

@@ -17,8 +17,8 @@ from genscope.sections.audit.splits import training_first
 from genscope.sections.audit_section import EXAMPLES, AuditCost, AuditLab, AuditOutcome, AuditSection, Case, Finding, Option, counted
 from genscope.tasks.dataset import Dataset
 
-MOST = 20_000_000
-"""Runs that are kept at most: 240 MB, and as much again while they are sorted."""
+MOST = 4_000_000
+"""Runs that are kept at most: 48 MB, and about 200 MB while they are sorted."""
 
 
 class RepeatsSection(AuditSection):
@@ -30,7 +30,7 @@ class RepeatsSection(AuditSection):
     options = {"words": Option(default="20", help="least length of a repeated passage, in words, 5 to 1000")}  # noqa: RUF012
 
     def cost(self, data: Dataset) -> AuditCost:
-        return AuditCost(passes=1, seconds=data.size / 20e6, memory=24 * min(MOST, data.size // 6))
+        return AuditCost(passes=1, seconds=data.size / 20e6, memory=48 * min(MOST, data.size // 6))
 
     def run(self, lab: AuditLab) -> AuditOutcome:
         data, words = lab.data, lab.whole("words", 5, 1_000)
@@ -53,10 +53,10 @@ class RepeatsSection(AuditSection):
             if modulus > 1
             else []
         )
-        order = np.lexsort((rows, hashes))
+        order = np.argsort(hashes, kind="stable")  # rows ascend already
         hashes, rows = hashes[order], rows[order]
         again = _shared(hashes, rows)
-        hashes, rows = hashes[again], rows[again]
+        hashes, rows = hashes[again], rows[again].astype(np.int64)
         if not len(rows):
             return AuditOutcome(
                 records=records,
@@ -124,16 +124,18 @@ def _runs(data: Dataset, single: np.ndarray, words: int) -> tuple[np.ndarray, np
             held = sum(len(one) for one in hashes)
     if not hashes:
         return np.empty(0, np.uint64), np.empty(0, np.int64), long, modulus
-    return np.concatenate(hashes), np.concatenate(rows).astype(np.int64), long, modulus
+    return np.concatenate(hashes), np.concatenate(rows), long, modulus
 
 
 def _shared(hashes: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Places of runs that stand in two rows or more, each row once a run; `hashes` and `rows` are sorted by (hash, row)."""
-    new = np.r_[True, (hashes[1:] != hashes[:-1]) | (rows[1:] != rows[:-1])] if len(rows) else np.empty(0, bool)
-    once = np.flatnonzero(new)
-    value = hashes[once]
-    _, inverse, counts = np.unique(value, return_inverse=True, return_counts=True)
-    return once[counts[inverse] > 1] if len(once) else once
+    if not len(rows):
+        return np.empty(0, np.int64)
+    first = np.r_[True, hashes[1:] != hashes[:-1]]
+    new = first | np.r_[True, rows[1:] != rows[:-1]]
+    starts = np.flatnonzero(first)
+    several = np.add.reduceat(new, starts, dtype=np.int64) > 1
+    return np.flatnonzero(new & np.repeat(several, np.diff(np.r_[starts, len(rows)])))
 
 
 def _across(data: Dataset, rows: np.ndarray, group: np.ndarray, words: int) -> list[Finding]:
