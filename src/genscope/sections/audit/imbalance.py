@@ -78,6 +78,7 @@ def _labels(data: Dataset) -> tuple[list[Finding], list[Record], list[Table]]:
                     total,
                     "low",
                     "report balanced accuracy or average precision: always giving this label is right that often",
+                    cases=_first(code == top, "the frequent label"),
                 )
             )
         rare = np.flatnonzero((counts > 0) & (counts < RARE))
