@@ -11,14 +11,6 @@ from genscope.core.progress import Progress
 
 app = App(
     name="study",
-    help="""Is this paper's claim true here? Executable papers with verdicts and placebos.
-
-    Examples:
-
-      genscope study run simplicity-bias --scale smoke
-
-      genscope study show simplicity-bias
-    """,
     help_format="plaintext",
     help_flags=["--help", "-h"],
     result_action="return_value",
@@ -28,7 +20,12 @@ _Json = Annotated[bool, Parameter(negative="", help="Print it as JSON")]
 
 @app.command(name="list")
 def list_(*, json: _Json = False) -> int:
-    """Every study with its question, scale and published verdicts."""
+    """Every study with its question, scale and published verdicts.
+
+    For example:
+
+      genscope study list
+    """
     from genscope.pages.terminal import show_tables
     from genscope.verbs.papers import studies_table
 
@@ -41,7 +38,7 @@ def list_(*, json: _Json = False) -> int:
 def show(name: Annotated[str, Parameter(help="A study's name (`genscope study list`)")], *, json: _Json = False) -> int:
     """Question, design, claims, placebos, deviations, and what was published.
 
-    Example:
+    For example:
 
       genscope study show simplicity-bias
     """
@@ -64,7 +61,10 @@ def run(
     scale: Annotated[Any, Parameter(help="smoke (plumbing, no verdicts), standard (15 minutes a part), extended or paper")] = "standard",
     part: Annotated[str | None, Parameter(help="Parts, by commas; all by default")] = None,
     seeds: Annotated[str | None, Parameter(help="Seeds, by commas; the study's own list by default")] = None,
-    workers: Annotated[int | None, Parameter(help="Processes, one thread each [all cores]")] = None,
+    on: Annotated[
+        str, Parameter(help="Where cells are computed: local, ray or slurm, options after a colon (docs/running-elsewhere.md)")
+    ] = "local",
+    workers: Annotated[int | None, Parameter(help="The most cells under way at once, one thread each [all cores]")] = None,
     out: Annotated[Path | None, Parameter(help="Result folder [genscope-runs/...]")] = None,
     json: _Json = False,
     fresh: Annotated[bool, Parameter(negative="", help="Ignore what is in the store")] = False,
@@ -76,11 +76,15 @@ def run(
 
     Leaves with 0 when every claim is reproduced, 1 when some is not, 4 when some is inconclusive, 5 when a claim was edited after its run.
 
-    Examples:
+    For example:
 
       genscope study run simplicity-bias
 
       genscope study run simplicity-bias --part slabs --seeds 0,1,2,3,4
+
+      genscope study run simplicity-bias --on ray:address=10.0.0.1:6379
+
+      genscope study run simplicity-bias --on slurm:partition=short,minutes=60 --workers 100
     """
     from genscope.pages.terminal import show_study
     from genscope.verbs import study as verb
@@ -94,7 +98,15 @@ def run(
 
         check_study(verb.find(name), scale, numbers, wanted, again)
     found = verb.run(
-        name, scale=scale, parts=wanted, seeds=numbers, workers=workers, fresh=fresh, out=out, progress=Progress("silent" if json else None)
+        name,
+        scale=scale,
+        parts=wanted,
+        seeds=numbers,
+        on=on,
+        workers=workers,
+        fresh=fresh,
+        out=out,
+        progress=Progress("silent" if json else None),
     )  # pyright: ignore[reportArgumentType]
     if publish:
         from genscope.engine.publish import publish_study
@@ -108,7 +120,12 @@ def run(
 
 @app.command
 def check(name: Annotated[str, Parameter(help="A study's name")], *, json: _Json = False) -> int:
-    """Does every claim judge as it should on made-up records (satisfied, violated, too few), and do the splits not overlap?"""
+    """Does every claim judge as it should on made-up records (satisfied, violated, too few), and do the splits not overlap?
+
+    For example:
+
+      genscope study check simplicity-bias
+    """
     from genscope.pages.terminal import show_check
     from genscope.verbs.study import check as verb
 
@@ -133,14 +150,7 @@ def papers(
     locus: Annotated[str | None, Parameter(help="train-test, finetune train-test, pretrain-train, pretrain-test or multiple")] = None,
     json: _Json = False,
 ) -> int:
-    """Which executable papers bear on my question?
-
-    Examples:
-
-      genscope papers shortcut features
-
-      genscope papers --type robustness
-    """
+    """Which executable papers bear on my question?"""
     from genscope.pages.terminal import show_tables
     from genscope.verbs.papers import search
 
@@ -156,12 +166,7 @@ def report(
     runs: Annotated[Path, Parameter(help="Folder whose result folders are shown beside the published results")] = Path("genscope-runs"),
     json: _Json = False,
 ) -> int:
-    """One static, offline site: every executable paper with search and filters, a page a paper, a page a profile.
-
-    Example:
-
-      genscope report --out site
-    """
+    """One static, offline site: every executable paper with search and filters, a page a paper, a page a profile."""
     from genscope.verbs.report import report as verb
 
     made = verb(out, runs)

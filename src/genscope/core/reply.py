@@ -92,7 +92,9 @@ OnReplies = Callable[[int, list[Reply]], None]
 """Called with the index of a job and its replies as soon as they are there."""
 
 OnScores = Callable[[int, list[TokenLogprobs]], None]
-"""Called with the index of a job and, for each continuation, its token log-probabilities."""
+"""Called with the index of a job and, for each continuation, its token log-probabilities; with no list at all when the job exceeds the model's context."""
+TOO_LONG = "the question and its answers exceed the model's context"
+"""Why a job could not be scored."""
 
 
 def as_plain(value: Request | Sampling | Message) -> dict[str, Any]:
@@ -105,6 +107,18 @@ def as_plain(value: Request | Sampling | Message) -> dict[str, Any]:
 def reply_from_plain(plain: Mapping[str, Any]) -> Reply:
     """The reply that `as_plain` or `dataclasses.asdict` was made from."""
     return Reply(**{**plain, "dropped": tuple(plain.get("dropped", ()))})
+
+
+def job_from_plain(plain: Mapping[str, Any]) -> GenerateJob | ScoreJob:
+    """The job that `dataclasses.asdict` was made from."""
+    if "request" in plain:
+        return ScoreJob(request=_request(plain["request"]), continuations=tuple(plain["continuations"]))
+    sampling = Sampling(**{**plain["sampling"], "stop": tuple(plain["sampling"]["stop"])})
+    return GenerateJob(requests=tuple(map(_request, plain["requests"])), sampling=sampling, repeat=plain["repeat"])
+
+
+def _request(plain: Mapping[str, Any]) -> Request:
+    return Request(**{**plain, "messages": tuple(Message(**message) for message in plain["messages"])})
 
 
 def message_text(messages: Sequence[Message], prefill: str = "") -> str:
