@@ -36,18 +36,7 @@ def audit(
     fresh: Annotated[bool, Parameter(group=_RESULTS, negative="", help="Ignore what is in the store")] = False,
     dry_run: Annotated[bool, Parameter(group=_RESULTS, negative="", help="Show columns, sections and minutes; look at nothing else")] = False,
 ) -> int:  # fmt: skip
-    """What in this data would spoil a conclusion: leaks, repeats, contradictions, shortcuts; how hard is it, and which rows are hard?
-
-    Examples:
-
-      genscope audit reviews.jsonl
-
-      genscope audit data.csv --label stars --split fold --show-text
-
-      genscope audit train.npz --without near_duplicates
-
-      genscope audit reviews.jsonl --fix --fail-on leak,conflict
-    """
+    """What in this data set would spoil a conclusion (the help is in `genscope.cli`)."""
     from genscope.cli_study import _print_json
     from genscope.core.progress import Progress
     from genscope.verbs.audit import AuditDryRun
