@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -14,7 +12,7 @@ import numpy as np
 
 from genscope.core.canonical import digest
 from genscope.core.errors import DataError
-from genscope.tasks.dataset import image_folder, lines, tables
+from genscope.tasks.dataset import image_folder, json_rows, lines, tables
 from genscope.tasks.dataset.arrays import Arrays, from_mapping, read_idx_files, read_npy, read_npz
 from genscope.tasks.dataset.prints import columns_needed, of_arrays, survey
 from genscope.tasks.dataset.roles import SAMPLE, assign
@@ -32,8 +30,6 @@ LINE_FORMS = {
     ".parquet": "parquet",
     ".arrow": "arrow",
 }
-LARGEST_JSON = 500 << 20
-"""Bytes of a .json file that holds one array."""
 _ADVICE = {
     "too long": ("a record longer than {most:,} bytes, left out", "split or shorten it; it was not looked at"),
     "not JSON": ("a line that is not JSON; it counts as an empty row", "mend the line or drop it"),
@@ -193,15 +189,15 @@ def _open(path: Path, form: str, header: str, longest: int | None, counting: _Co
     if form == "csv":
         dialect = lines.csv_dialect(path, header, longest)
         sample = next(lines.csv_frames(path, dialect, dialect.names, None, longest), None)
-        kinds = {name: _text_kind([] if sample is None else sample[name].head(SAMPLE).to_list()) for name in dialect.names}
+        kinds = {name: json_rows.text_kind([] if sample is None else sample[name].head(SAMPLE).to_list()) for name in dialect.names}
         return _Opened(kinds, lambda columns: lines.csv_frames(path, dialect, columns, counting.met, longest), dialect.header)
     if path.suffix.lower() == ".json":
-        array = _json_array(path)
+        array = json_rows.json_array(path)
         if array is not None:
-            kinds, seen = _json_kinds(array)
-            frame = _json_frame(array, kinds)
+            kinds, seen = json_rows.json_kinds(array)
+            frame = json_rows.json_frame(array, kinds)
             return _Opened(kinds, tables.frame_stream(frame), True, seen)
-    kinds, seen = _json_kinds(lines.json_sample(path, SAMPLE, longest))
+    kinds, seen = json_rows.json_kinds(lines.json_sample(path, SAMPLE, longest))
     return _Opened(kinds, lambda columns: lines.json_frames(path, columns, counting.met, longest), True, seen)
 
 
@@ -215,75 +211,6 @@ class _Counting:
 
     def __init__(self) -> None:
         self.met: lines.Met | None = None
-
-
-def _json_array(path: Path) -> list[Any] | None:
-    """The rows of a .json file that holds one array; None where it is JSON lines."""
-    with path.open("rb") as file:
-        start = file.read(64).lstrip(b"\xef\xbb\xbf \t\r\n")
-    if not start.startswith(b"["):
-        return None
-    if path.stat().st_size > LARGEST_JSON:
-        raise DataError(
-            f"{path}: one JSON array of {path.stat().st_size:,} bytes; at most {LARGEST_JSON:,} are read. Save it as JSONL, which is streamed"
-        )
-    try:
-        held = json.loads(path.read_bytes().decode("utf-8-sig", "replace"))
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: not JSON ({error})") from error
-    if not all(isinstance(row, dict) for row in held):
-        raise DataError(f"{path}: an array whose entries are no objects. Write [{{...}}, {{...}}]")
-    return held
-
-
-def _json_frame(rows: list[Any], kinds: Mapping[str, str]) -> pl.DataFrame:
-    import polars as pl
-
-    text = "\n".join(json.dumps(row, default=str) for row in rows).encode()
-    return (
-        pl.read_ndjson(io.BytesIO(text), schema=dict.fromkeys(kinds, pl.String))
-        if rows
-        else pl.DataFrame(schema=dict.fromkeys(kinds, pl.String))
-    )
-
-
-def _json_kinds(rows: Sequence[Mapping[str, Any]]) -> tuple[dict[str, str], dict[str, Counter[str]]]:
-    seen: dict[str, Counter[str]] = {}
-    for row in rows:
-        for name, value in row.items():
-            seen.setdefault(str(name), Counter())[_kind(value)] += 1
-    kinds = {}
-    for name, counts in seen.items():
-        known = [kind for kind in counts if kind != "empty"]
-        kinds[name] = known[0] if len(known) == 1 else "mixed" if known else "text"
-    return kinds, seen
-
-
-def _kind(value: Any) -> str:
-    if value is None:
-        return "empty"
-    if isinstance(value, bool):
-        return "true/false"
-    if isinstance(value, (int, float)):
-        return "number"
-    return "text" if isinstance(value, str) else "nested"
-
-
-def _text_kind(texts: Sequence[str | None]) -> str:
-    filled = [text.strip().lower() for text in texts if text and text.strip()]
-    numbers = sum(_is_number(text) for text in filled)
-    if filled and all(text in ("true", "false") for text in filled):
-        return "true/false"
-    # a stray word among numbers does not make a column of texts
-    return "number" if filled and numbers >= 0.9 * len(filled) else "text"
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _mixed_labels(opened: Sequence[_Opened], roles: Mapping[str, str]) -> dict[str, Any]:
