@@ -79,7 +79,7 @@ class RepeatsSection(AuditSection):
                 provenance=f"rows that share a run of {words} words with another input",
             )
         )
-        top = np.argsort(-runs, kind="stable")[:EXAMPLES]
+        top = _different_pairs(np.argsort(-runs, kind="stable")[:50], flagged, partner)
         share = len(flagged) / max(1, long)
         findings = [
             counted(
@@ -164,6 +164,14 @@ def _across(data: Dataset, rows: np.ndarray, group: np.ndarray, words: int) -> l
                 )
             )  # fmt: skip
     return findings
+
+
+def _different_pairs(order: np.ndarray, flagged: np.ndarray, partner: np.ndarray) -> list[int]:
+    """The first places whose pair of rows was not there yet."""
+    seen: dict[frozenset[int], int] = {}
+    for k in order.tolist():
+        seen.setdefault(frozenset((int(flagged[k]), int(partner[k]))), k)
+    return list(seen.values())[:EXAMPLES]
 
 
 def _widest(rows: np.ndarray, group: np.ndarray) -> Table:
