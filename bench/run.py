@@ -1,7 +1,7 @@
 """`make bench`: every promise on speed and size, measured in one run, each also as a ratio to what is wanted. Peers are installed in an environment of their own.
 
-Give words to run some parts only: instances, grading, start, size, generate, profile, cluster, study, coherence; with profile, smoke or standard for one scale
-(both by default).
+Give words to run some parts only: instances, grading, start, size, generate, profile, cluster, study, coherence, audits; with profile, smoke or standard for one
+scale (both by default).
 """
 
 from __future__ import annotations
@@ -290,7 +290,16 @@ def coherence() -> None:
     bench_coherence.run(lambda wanted: peers(*wanted), say, note)
 
 
+def audits() -> None:
+    from audit import audits as measured
+    from audit import largest_record
+
+    measured(say)
+    largest_record(say)
+
+
 PARTS = {
+    "audits": audits,
     "instances": instances,
     "grading": grading,
     "start": start,

@@ -31,6 +31,8 @@ app = App(
 
       genscope profile openai:gpt-4o-mini --dry-run     what would it be asked?
 
+      genscope audit data.jsonl              what in a data set spoils conclusions
+
       genscope study run simplicity-bias --scale smoke  a paper that runs
 
     Every command takes --debug, which shows where an error came from.
@@ -220,7 +222,17 @@ def doctor(
     return 0
 
 
-_STUDY, _PAPERS, _REPORT = (
+_AUDIT, _STUDY, _PAPERS, _REPORT = (
+    """What in this data set would spoil a conclusion: leaks, repeats, contradictions, shortcuts; how hard is it, which rows are hard?
+
+    For example:
+
+      genscope audit reviews.jsonl
+
+      genscope audit data.csv --label stars --split fold --show-text
+
+      genscope audit reviews.jsonl --fix --fail-on leak,conflict
+    """,
     """Is this paper's claim true here? Executable papers with verdicts and placebos.
 
     For example:
@@ -245,6 +257,7 @@ _STUDY, _PAPERS, _REPORT = (
     """,
 )
 # said here, because the module of these commands is loaded only when one of them runs
+app.command("genscope.cli_audit:audit", name="audit", help=_AUDIT)
 app.command("genscope.cli_study:app", name="study", help=_STUDY)
 app.command("genscope.cli_study:papers", name="papers", help=_PAPERS)
 app.command("genscope.cli_study:report", name="report", help=_REPORT)

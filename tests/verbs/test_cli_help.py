@@ -10,7 +10,20 @@ import pytest
 
 from genscope.cli import app, main
 
-COMMANDS = ["profile", "compare", "list", "doctor", "papers", "report", "study", "study list", "study show", "study run", "study check"]
+COMMANDS = [
+    "profile",
+    "audit",
+    "compare",
+    "list",
+    "doctor",
+    "papers",
+    "report",
+    "study",
+    "study list",
+    "study show",
+    "study run",
+    "study check",
+]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -18,6 +18,7 @@ EXTRAS = {
     "train": ("torch",),
     "hf": ("torch", "transformers", "peft", "accelerate", "datasets", "gguf"),
     "inspect": ("inspect-ai",),
+    "image": ("pillow",),
     "ray": ("ray",),
     "slurm": ("submitit",),
     "shared": ("fsspec",),

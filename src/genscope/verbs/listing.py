@@ -42,7 +42,7 @@ DATA = {
 
 def listing(what: str) -> list[Table]:
     """The tables of one kind, or of all."""
-    return [made() for name, made in _LISTS.items() if what in ("all", name)]
+    return [made() for name, made in _LISTS.items() if what in ("all", name.split("/")[0])]
 
 
 def _tasks() -> Table:
@@ -91,6 +91,23 @@ def _sections() -> Table:
         rows,
         "Sections of `genscope profile`",
     )
+
+
+def _audits() -> Table:
+    from genscope.sections.choose_audit import section, table
+
+    rows = []
+    for name in table():
+        one = section(name)
+        rows.append({"name": name, "question": one.question, "kinds": ", ".join(sorted(one.kinds)), "needs": ", ".join(f"--{role}" for role in sorted(one.roles)), "options": "; ".join(f"{key}={option.default}: {option.help}" for key, option in one.options.items())})  # fmt: skip
+    columns = (
+        Column("name", "section"),
+        Column("question", "question"),
+        Column("kinds", "reads"),
+        Column("needs", "needs"),
+        Column("options", "options after --with NAME:"),
+    )
+    return Table(columns, rows, "Sections of `genscope audit`")
 
 
 def _studies() -> Table:
@@ -146,6 +163,7 @@ _LISTS: dict[str, Callable[[], Table]] = {
     "tasks": _tasks,
     "measures": _measures,
     "sections": _sections,
+    "sections/audit": _audits,
     "studies": _studies,
     "models": _models,
     "data": _data,

@@ -78,7 +78,12 @@ def _run_page(run: Path, site: Path) -> RunLink | None:
     """Copy the page of a result folder; None for what is not one."""
     try:
         about = json.loads((run / "result.json").read_text("utf-8"))
-        title = about.get("study") or about.get("model", {}).get("name") or " and ".join(model["name"] for model in about["models"])
+        title = (
+            about.get("study")
+            or about.get("data", {}).get("name")
+            or about.get("model", {}).get("name")
+            or " and ".join(model["name"] for model in about["models"])
+        )
         link = RunLink(title=str(title), kind=str(about["kind"]), headline=str(about["headline"]), href=f"runs/{run.name}.html")
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
