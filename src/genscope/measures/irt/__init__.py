@@ -126,7 +126,7 @@ class IRT:
 
 def difficulty_irt(
     record: ResponseRecord, model: Model = "1pl", *, method: Method = "mml", anchors: Mapping[str, float | tuple[float, float]] | None = None,
-    prior_b: float | None | Literal["auto"] = "auto", guessing_rate: float = 0.25, fixed_guessing: bool = False, nodes: int = 61, tolerance: float = 1e-5,
+    prior_b: float | Literal["auto"] | None = "auto", guessing_rate: float = 0.25, fixed_guessing: bool = False, nodes: int = 61, tolerance: float = 1e-5,
     most: int = 1_000, errors: bool = True, allow_disconnected: bool = False,
 ) -> IRT:  # fmt: skip
     """Fit a model to a record.
@@ -213,7 +213,7 @@ def _with_guessing(
     return _result(record, answers, "3pl", made, c, cov, how, flags, len(c) * (2 if fixed else 3), np.ones(len(c), bool))
 
 
-def _prior(one_sided: np.ndarray, prior_b: float | None | str, model: Model) -> marginal.Prior:
+def _prior(one_sided: np.ndarray, prior_b: float | str | None, model: Model) -> marginal.Prior:
     if isinstance(prior_b, str) and prior_b != "auto":
         raise UsageError(f'prior_b is a standard deviation above 0, "auto" or None; got {prior_b!r}')
     if isinstance(prior_b, (int, float)) and not prior_b > 0:
