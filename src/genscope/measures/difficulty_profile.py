@@ -110,7 +110,7 @@ def isotonic(k: np.ndarray, n: np.ndarray, d: np.ndarray) -> np.ndarray:
     """Non-increasing accuracy over difficulty (pool adjacent violators, weighted by answers): rows (difficulty, accuracy), easiest first."""
     from scipy.optimize import isotonic_regression
 
-    values, where = np.unique(d, return_inverse=True)
+    _, where = np.unique(d, return_inverse=True)
     right, seen = np.bincount(where, k), np.bincount(where, n)
     fitted = isotonic_regression(right / seen, weights=seen, increasing=False).x
     order = np.argsort(d, kind="stable")

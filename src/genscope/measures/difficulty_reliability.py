@@ -6,12 +6,12 @@ whole pool. From standard deviations: 1 - mean(sd^2)/variance.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from genscope.core.errors import DataError
+from genscope.core.errors import DataError, UsageError
 from genscope.core.seeds import Seed
 from genscope.core.stats import spearman
 from genscope.tasks.responses import ResponseRecord
@@ -28,16 +28,25 @@ class Reliability:
 
 
 def reliability(
-    record: ResponseRecord, seed: Seed, *, estimate: Callable[[ResponseRecord], np.ndarray] | None = None, splits: int = 10
-) -> Reliability:
-    """Split-half reliability over solvers. estimate: record -> difficulty of its items, by default b of the 1PL. DataError with fewer than 4 solvers."""
-    solvers = len(record.solvers)
-    if solvers < 4:
-        raise DataError(f"split halves need at least 4 solvers, got {solvers}")
+    record: ResponseRecord, seed: Seed, *, estimate: Callable[[ResponseRecord], np.ndarray] | None = None, splits: int = 10,
+    groups: Sequence[Hashable] | None = None,
+) -> Reliability:  # fmt: skip
+    """Split-half reliability over solvers. estimate: record -> difficulty of its items, by default b of the 1PL.
+
+    groups: of each solver; whole groups (model families) go to one half, which tells how far difficulty is the same for another kind of solver:
+    kin on both sides make halves too alike. DataError with fewer than 4 solvers or groups.
+    """
+    names = list(range(len(record.solvers))) if groups is None else list(groups)
+    if len(names) != len(record.solvers):
+        raise UsageError(f"{len(names)} groups for {len(record.solvers)} solvers")
+    member = np.unique(np.array([str(name) for name in names]), return_inverse=True)[1]
+    units = int(member.max()) + 1
+    if units < 4:
+        raise DataError(f"split halves need at least 4 {'solvers' if groups is None else 'groups of solvers'}, got {units}")
     estimate = estimate or _one_parameter
     found, items = [], []
     for k in range(splits):
-        first = seed.child(k).rng().permutation(solvers) < solvers // 2
+        first = (seed.child(k).rng().permutation(units) < units // 2)[member]
         halves = [record.take(first[record.solver]), record.take(~first[record.solver])]
         values = [dict(zip(half.items, estimate(half), strict=True)) for half in halves]
         both = [item for item in values[0] if item in values[1]]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 SCALE = 173.7178
 GAMES_A_PERIOD = 12
-"""Games of an item in one period where the record names none: Glickman advises 10 to 15 a player."""
+"""Mean games of a player in one period where the record names none: "at least 10-15 games per player", Glickman."""
 CAP = 0.3
 """Highest volatility: without a cap a row of upsets at a tau above 1 throws a rating to -14634."""
 ENOUGH = 1e-6
@@ -175,15 +175,15 @@ def difficulty_glicko2(
 ) -> Ratings:
     """Rate a record in one pass over its periods.
 
-    periods: a period an answer (else the record's own); without any the answers are dealt at random into periods in which an item has about
-    `GAMES_A_PERIOD` games: one giant period and one game a period both distort. Weights of answers are not used.
+    periods: a period an answer (else the record's own); without any the answers are dealt at random into periods in which a player has
+    `GAMES_A_PERIOD` games on average, solvers and items counted alike: one giant period and one game a period both distort. Weights of answers are not used.
     """
     constants = constants or Glicko()
     given = periods if periods is not None else record.period
     if given is not None and len(given) != len(record):
         raise UsageError(f"Glicko-2: {len(given)} periods for {len(record)} answers")
     if given is None:
-        count = max(1, round(len(record) / len(record.items) / GAMES_A_PERIOD))
+        count = max(1, round(2 * len(record) / (len(record.solvers) + len(record.items)) / GAMES_A_PERIOD))
         period = (seed or Seed("glicko2")).rng().permutation(len(record)) % count
         how = f"answers dealt at random into {count} periods"
     else:
