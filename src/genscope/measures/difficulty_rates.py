@@ -78,8 +78,9 @@ def difficulty_from_groups(right: ArrayLike, n: ArrayLike, mean: ArrayLike, sd: 
             f"item {place}: {int(k[place].sum())} of {int(count[place].sum())} right over all groups; its difficulty is only bounded. Leave it out"
         )
     x, w = _nodes()
-    theta_GQ = np.asarray(mean, float)[:, None] + np.asarray(sd, float)[:, None] * x
-    b = difficulty_from_rates(total, float(np.mean(mean)), float(np.mean(sd)))
+    means, sds = np.asarray(mean, float), np.asarray(sd, float)
+    theta_GQ = means[:, None] + sds[:, None] * x
+    b = difficulty_from_rates(total, means.mean(), sds.mean())
     information = np.ones_like(b)
     for _ in range(100):
         s = 1 / (1 + np.exp(np.clip(b[:, None, None] - theta_GQ, -500, 500)))

@@ -6,9 +6,12 @@ PROFILE = {
     "scylla": "genscope.sections.profile.scylla:ScyllaSection",
     "questions": "genscope.sections.profile.questions:QuestionsSection",
     "coherence": "genscope.sections.profile.coherence:CoherenceSection",
+    "difficulty": "genscope.sections.profile.difficulty:DifficultySection",
 }
 """Sections of `genscope profile`, in the order of the page."""
 AUDIT = {
     "duplicates": "genscope.sections.audit.duplicates:DuplicatesSection",
+    "difficulty": "genscope.sections.audit.difficulty:DifficultySection",
+    "notions": "genscope.sections.audit.notions:NotionsSection",
 }
 """Sections of `genscope audit`, in the order in which they run."""

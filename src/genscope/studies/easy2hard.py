@@ -306,7 +306,7 @@ def _matrix(cell: Cell, lab: Lab, size: Size) -> list[Record]:
     pool, seed = _pool(lab, cell.seed), Seed(WORD, "matrix", cell.seed)
 
     def train(places: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-        net = SVC(gamma=0.05, C=5).fit(pool.x[places], pool.y[places])
+        net = SVC(gamma=0.05, C=5).fit(pool.x[places], pool.y[places])  # pyright: ignore[reportArgumentType]  # a number is allowed
         return lambda rows: net.predict(pool.x[rows]) == pool.y[rows]
 
     by_difficulty = generalization_matrix(train, difficulty_bins(difficulty_irt(pool.record, "1pl", errors=False).b, 4), seed)

@@ -54,7 +54,7 @@ def families() -> Mapping[str, Callable[[int], Any]]:
         "nearest centroid": lambda seed: NearestCentroid(),
         "naive Bayes": lambda seed: GaussianNB(var_smoothing=0.01),
         "decision tree": lambda seed: DecisionTreeClassifier(random_state=seed),
-        "support vectors": lambda seed: SVC(gamma=0.05),
+        "support vectors": lambda seed: SVC(gamma=0.05),  # pyright: ignore[reportArgumentType]  # a number is allowed
         "random forest": lambda seed: RandomForestClassifier(20, random_state=seed),
     }
 

@@ -147,7 +147,9 @@ def difficulty_irt(
     if method != "mml":
         from genscope.measures.irt.joint import joint
 
-        return joint(record, model, method, allow=anchors is None)
+        if anchors:
+            raise UsageError('anchors are for method="mml"')
+        return joint(record, model, method)
     answers = Answers(record)
     one_sided = np.isclose(answers.right_of_item, 0) | np.isclose(answers.right_of_item, answers.count_of_item)
     if model == "3pl":
