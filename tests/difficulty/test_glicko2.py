@@ -31,7 +31,9 @@ def after(player: tuple[float, float, float], games: list[tuple[float, float, fl
         ((2000, 50, 0.06), [(1200, 50, 0)] * 10, (1854.2445, 50.9004, 0.0613375)),
     ],
 )
-def test_known_answers(player: tuple[float, float, float], games: list[tuple[float, float, float]], wanted: tuple[float, float, float]) -> None:
+def test_known_answers(
+    player: tuple[float, float, float], games: list[tuple[float, float, float]], wanted: tuple[float, float, float]
+) -> None:
     found = after(player, games)
     assert found[:2] == pytest.approx(wanted[:2], abs=1e-4)
     assert found[2] == pytest.approx(wanted[2], abs=1e-7)
@@ -47,7 +49,10 @@ def test_one_player_agrees_with_the_formulas_done_slowly() -> None:
     gain = sum(gk * (s - ek) for gk, ek, (_, _, s) in zip(g, e, games, strict=True))
 
     def f(x: float) -> float:
-        return math.exp(x) * ((v * gain) ** 2 - phi**2 - v - math.exp(x)) / (2 * (phi**2 + v + math.exp(x)) ** 2) - (x - math.log(sigma**2)) / tau**2
+        return (
+            math.exp(x) * ((v * gain) ** 2 - phi**2 - v - math.exp(x)) / (2 * (phi**2 + v + math.exp(x)) ** 2)
+            - (x - math.log(sigma**2)) / tau**2
+        )
 
     low, high = math.log(sigma**2) - 5, math.log(sigma**2) + 5
     for _ in range(200):

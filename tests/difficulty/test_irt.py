@@ -12,7 +12,17 @@ import pytest
 from genscope.core.errors import DataError, UsageError
 from genscope.core.seeds import Seed
 from genscope.core.stats import spearman
-from genscope.measures.irt import ANCHOR, LOWEST_SLOPE, ONE_SIDED, THIN_SLOPE, NotConverged, difficulty_irt, information, likelihood_ratio, marginal
+from genscope.measures.irt import (
+    ANCHOR,
+    LOWEST_SLOPE,
+    ONE_SIDED,
+    THIN_SLOPE,
+    NotConverged,
+    difficulty_irt,
+    information,
+    likelihood_ratio,
+    marginal,
+)
 from genscope.measures.irt.answers import Answers, check_connected
 from genscope.tasks.attempts import simulate
 from genscope.tasks.responses import ResponseRecord
@@ -229,7 +239,16 @@ def test_the_common_location_does_not_stall() -> None:
     fit = difficulty_irt(record, "1pl", errors=False)
     assert fit.iterations < 40
     assert fit.b_rasch.mean() == pytest.approx(-2.0 - theta.mean(), abs=0.1)
-    slow = marginal.fit(Answers(record), marginal.start_of(Answers(record)), common=True, prior=marginal.Prior(b=np.zeros(400), log_a=np.zeros(400)), free=np.ones(400, bool), nodes=61, tolerance=1e-9, most=3_000)
+    slow = marginal.fit(
+        Answers(record),
+        marginal.start_of(Answers(record)),
+        common=True,
+        prior=marginal.Prior(b=np.zeros(400), log_a=np.zeros(400)),
+        free=np.ones(400, bool),
+        nodes=61,
+        tolerance=1e-9,
+        most=3_000,
+    )
     assert -slow.state.d == pytest.approx(fit.b_rasch, abs=2e-3)
 
 

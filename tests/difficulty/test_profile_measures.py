@@ -9,7 +9,18 @@ import numpy as np
 import polars as pl
 import pytest
 
-from genscope.core.difficulty import Difficulty, checked, difficulty_columns, difficulty_frame, difficulty_of_records, is_difficulty_table, joined, oriented, read_difficulty, wide
+from genscope.core.difficulty import (
+    Difficulty,
+    checked,
+    difficulty_columns,
+    difficulty_frame,
+    difficulty_of_records,
+    is_difficulty_table,
+    joined,
+    oriented,
+    read_difficulty,
+    wide,
+)
 from genscope.core.errors import DataError, UsageError
 from genscope.core.records import Record, records_frame
 from genscope.core.seeds import Seed
@@ -93,7 +104,11 @@ def test_curves_and_gaps_by_hand() -> None:
     assert alike.beta.low is None and alike.d50 is None and alike.auc == 1.0
     several = difficulty_profile(np.array([[1, 1, 0, np.nan], [1, 0, 1, 0]]), np.arange(4.0), Seed("s"), bins=2)
     assert several.answers == 7 and [one.accuracy.n for one in several.bins] == [4, 3]
-    for bad, said in (((np.ones(3), np.arange(3.0)), "at least 4"), ((np.full(5, 0.5), np.arange(5.0)), "0 or 1"), ((np.ones(4), np.array([0, 1, np.nan, 2])), "finite")):
+    for bad, said in (
+        ((np.ones(3), np.arange(3.0)), "at least 4"),
+        ((np.full(5, 0.5), np.arange(5.0)), "0 or 1"),
+        ((np.ones(4), np.array([0, 1, np.nan, 2])), "finite"),
+    ):
         with pytest.raises(DataError, match=said):
             difficulty_profile(*bad, Seed("x"))
 
@@ -174,7 +189,10 @@ def test_difficulty_tables(tmp_path: Path) -> None:
     for name, write in (("t.parquet", both.write_parquet), ("t.csv", both.write_csv), ("t.jsonl", both.write_ndjson)):
         write(tmp_path / name)
         assert read_difficulty(tmp_path / name).equals(both)
-    records = [Record(source="s", metric="difficulty", value=1.5, unit="logits", n=7, factors={"example": "a", "notion": "irt", "sd": 0.3}), Record(source="s", metric="other", value=1.0, unit="x", n=1)]
+    records = [
+        Record(source="s", metric="difficulty", value=1.5, unit="logits", n=7, factors={"example": "a", "notion": "irt", "sd": 0.3}),
+        Record(source="s", metric="other", value=1.0, unit="x", n=1),
+    ]
     assert difficulty_of_records(records_frame(records)).rows() == [("a", "irt", 1.5, 0.3, 7)]
     records_frame(records).write_parquet(tmp_path / "records.parquet")
     assert len(read_difficulty(tmp_path)) == 1

@@ -32,7 +32,9 @@ def test_matrix_and_triples_are_the_same_record() -> None:
 def test_files_long_and_wide_in_every_form(tmp_path: Path) -> None:
     wanted = ResponseRecord.from_matrix(MATRIX, solvers=["a", "b", "c"], items=["x", "y", "z"])
     (tmp_path / "wide.csv").write_text("userid,x,y,z\na,1,0,\nb,0,1,1\nc,1,1,0\n")
-    long = pl.DataFrame({"model": list("aabbbccc"), "example": list("xyxyzxyz"), "correct": [True, False, False, True, True, True, True, False]})
+    long = pl.DataFrame(
+        {"model": list("aabbbccc"), "example": list("xyxyzxyz"), "correct": [True, False, False, True, True, True, True, False]}
+    )
     long.write_parquet(tmp_path / "long.parquet")
     long.write_csv(tmp_path / "long.csv")
     long.write_ndjson(tmp_path / "long.jsonl")
@@ -84,7 +86,12 @@ def test_bad_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("model,item,correct\na,x,maybe\n")
     (tmp_path / "b.txt").write_text("x")
     (tmp_path / "c.csv").write_text("only\n1\n")
-    for name, said in (("a.csv", "'maybe' is neither"), ("b.txt", "unknown kind of file"), ("c.csv", "neither a long file"), ("d.csv", "no such file")):
+    for name, said in (
+        ("a.csv", "'maybe' is neither"),
+        ("b.txt", "unknown kind of file"),
+        ("c.csv", "neither a long file"),
+        ("d.csv", "no such file"),
+    ):
         with pytest.raises(DataError, match=said):
             ResponseRecord.from_file(tmp_path / name)
     with pytest.raises(DataError, match="unknown column 'nobody'"):
@@ -98,14 +105,24 @@ def samples(folder: Path, model: str, task: str, rows: list[dict[str, Any]]) -> 
 
 def test_samples_of_lm_evaluation_harness(tmp_path: Path) -> None:
     for model, right in (("org__small", (0, 0, 1)), ("org__large", (1, 1, 1))):
-        samples(tmp_path, model, "arc_easy", [{"doc_id": k, "doc": {"q": "?"}, "acc": float(one), "acc_norm": 1.0 - one} for k, one in enumerate(right)])
+        samples(
+            tmp_path,
+            model,
+            "arc_easy",
+            [{"doc_id": k, "doc": {"q": "?"}, "acc": float(one), "acc_norm": 1.0 - one} for k, one in enumerate(right)],
+        )
     record = ResponseRecord.from_lm_eval([tmp_path])
     assert record.solvers == ("org__large", "org__small") and record.items == ("arc_easy/0", "arc_easy/1", "arc_easy/2")
     assert record.matrix().tolist() == [[1, 1, 1], [0, 0, 1]]
     assert ResponseRecord.from_lm_eval([tmp_path], metric="acc_norm").matrix().tolist() == [[0, 0, 0], [1, 1, 0]]
     with pytest.raises(DataError, match="unknown metric 'bleu'"):
         ResponseRecord.from_lm_eval([tmp_path], metric="bleu")
-    samples(tmp_path, "org__large", "gsm8k", [{"doc_id": 0, "filter": name, "exact_match": one} for name, one in (("strict-match", 0.0), ("flexible-extract", 1.0))])
+    samples(
+        tmp_path,
+        "org__large",
+        "gsm8k",
+        [{"doc_id": 0, "filter": name, "exact_match": one} for name, one in (("strict-match", 0.0), ("flexible-extract", 1.0))],
+    )
     with pytest.raises(DataError, match="several filters \\(flexible-extract, strict-match\\)"):
         ResponseRecord.from_lm_eval([tmp_path])
     assert ResponseRecord.from_lm_eval([tmp_path], filter="strict-match").matrix()[0, 3] == 0

@@ -336,7 +336,7 @@ def _networks(cell: Cell, lab: Lab, size: Size) -> list[Record]:
     right = chance["right"].reshape(-1, items).astype(float)
     record = ResponseRecord.from_matrix(right, solvers=solvers, items=pool.record.items)
     seed = Seed(WORD, "networks", cell.seed)
-    fit, halves = difficulty_irt(record, "1pl"), reliability(record, seed.child("halves"), splits=size.halvings)
+    fit, halves = difficulty_irt(record, "1pl", errors=False), reliability(record, seed.child("halves"), splits=size.halvings)
     own = difficulty_irt(pool.record, "1pl")
     rows = agreement(
         _notions(pool, own.difficulty(), chance, size, cell.seed),
