@@ -55,11 +55,14 @@ def test_every_set_is_told_and_read(name: str, tmp_path: Path) -> None:
     (tmp_path / "hub" / name).mkdir(parents=True)
     frame(name).write_parquet(tmp_path / "hub" / name / "eval-00000-of-00001.parquet")
     found = easy2hard.read(tmp_path / "hub")
-    assert found.name == name and easy2hard.is_easy2hard(tmp_path / "hub")
+    assert found.name == name
+    assert easy2hard.is_easy2hard(tmp_path / "hub")
     table = found.difficulty()
-    assert table["value"].to_list()[0] == -1.0 and table["sd"].to_list()[0] == 0.4
+    assert table["value"].to_list()[0] == -1.0
+    assert table["sd"].to_list()[0] == 0.4
     assert table["notion"][0] == {"E2H-AMC": "human", "E2H-Codeforces": "glicko2", "E2H-Lichess": "glicko2"}.get(name, "irt")
-    assert found.task.prompt(found.examples[0]) and found.task.answer_rule()
+    assert found.task.prompt(found.examples[0])
+    assert found.task.answer_rule()
 
 
 @pytest.mark.parametrize("name", list(RIGHT))
@@ -67,7 +70,8 @@ def test_answers_are_graded(name: str) -> None:
     found = easy2hard.from_frame(frame(name), "here")
     assert found.task.score(found.examples[0], RIGHT[name]).correct
     wrong = found.task.score(found.examples[0], WRONG[name])
-    assert wrong.parsed and not wrong.correct
+    assert wrong.parsed
+    assert not wrong.correct
     assert not found.task.score(found.examples[0], "").parsed
 
 
@@ -88,16 +92,20 @@ def test_programs_run_only_in_the_runner_that_is_given() -> None:
         return str(sum(map(int, given.split()))) if "sum" in program else None
 
     task = ContestProgram("E2H-Codeforces", runner)
-    assert task.score(found.examples[0], reply).correct and len(seen) == 2
+    assert task.score(found.examples[0], reply).correct
+    assert len(seen) == 2
     failed = task.score(found.examples[0], "```\nboom\n```")
-    assert failed.parsed and not failed.correct and failed.value == "passed 0 tests"
+    assert failed.parsed
+    assert not failed.correct
+    assert failed.value == "passed 0 tests"
     assert not task.score(found.examples[0], "no code").parsed
 
 
 def test_rows_that_cannot_be_read_are_counted() -> None:
     rows = frame("E2H-GSM8K").with_columns(answer=pl.Series(["no number", "#### 5"]))
     found = easy2hard.from_frame(rows, "here")
-    assert found.skipped == 1 and "no number after ####" in found.reason
+    assert found.skipped == 1
+    assert "no number after ####" in found.reason
     with pytest.raises(DataError, match="rating must be in"):
         easy2hard.from_frame(frame("E2H-GSM8K").with_columns(rating=pl.lit(7.0)), "here")
     with pytest.raises(DataError, match="not in the column format"):
@@ -113,7 +121,8 @@ def test_blanks_their_halves_and_their_twins(tmp_path: Path) -> None:
     )
     found = read_tsv(tmp_path / "t.tsv", "easy")
     assert found[0].halves(1) == ("Ann helped Bea, so Bea", " was thanked.")
-    assert [one.right for one in found] == [0, 1, 0] and {one.hardness for one in found} == {"easy"}
+    assert [one.right for one in found] == [0, 1, 0]
+    assert {one.hardness for one in found} == {"easy"}
     assert twins(found) == [0, 0, 2]
     with pytest.raises(DataError, match="exactly one blank"):
         Blank(sentence="no blank", options=("a", "b"), right=0)

@@ -88,7 +88,8 @@ def test_opponents_count_as_they_were_before_the_period() -> None:
 
 def test_a_row_of_upsets_does_not_explode() -> None:
     rating, _, sigma = after((2000, 50, 0.06), [(1200, 50, 0)] * 20, tau=1.2)
-    assert sigma <= 0.3 and 1200 < rating < 2000
+    assert sigma <= 0.3
+    assert 1200 < rating < 2000
 
 
 def test_an_item_that_nobody_solves_is_the_hardest() -> None:
@@ -106,7 +107,8 @@ def test_periods_are_those_of_the_record_in_order() -> None:
     solvers, items, right, periods = ["a", "a", "a", "b"], ["x", "y", "z", "x"], [1, 0, 1, 0], [2021, 2019, 2021, 2019]
     record = ResponseRecord.from_triples(solvers, items, right, periods=periods)
     found = difficulty_glicko2(record)
-    assert found.periods == 2 and found.how == "periods as given"
+    assert found.periods == 2
+    assert found.how == "periods as given"
     by_hand = Players.new(5, Glicko())
     play(by_hand, np.array([0, 1]), np.array([3, 2]), np.array([0.0, 0.0]), Glicko(), 0)
     play(by_hand, np.array([0, 0]), np.array([2, 4]), np.array([1.0, 1.0]), Glicko(), 1)

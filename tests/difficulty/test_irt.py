@@ -108,9 +108,12 @@ def test_the_likelihood_is_the_integral() -> None:
 def test_three_parameters_keep_to_their_floor_and_their_prior() -> None:
     record = lsat6()
     fixed = difficulty_irt(record, "3pl", guessing_rate=0.2, fixed_guessing=True)
-    assert (fixed.c == pytest.approx(np.full(5, 0.2))) and fixed.parameters == 10
+    assert fixed.c == pytest.approx(np.full(5, 0.2))
+    assert fixed.parameters == 10
     free = difficulty_irt(record, "3pl", guessing_rate=0.2)
-    assert free.parameters == 15 and (free.c > 0.1).all() and (free.c < 0.35).all()
+    assert free.parameters == 15
+    assert (free.c > 0.1).all()
+    assert (free.c < 0.35).all()
     # nearly no floor: the 2PL under the same priors of a and b, which pull little on 1,000 solvers
     none = difficulty_irt(record, "3pl", guessing_rate=1e-6, fixed_guessing=True)
     assert none.b == pytest.approx(difficulty_irt(record, "2pl", prior_b=3.0).b, abs=0.35)
@@ -169,18 +172,21 @@ def test_projected_standard_errors_agree_with_exact_ones(monkeypatch: pytest.Mon
     exact = difficulty_irt(made.record, "2pl")
     monkeypatch.setattr(information, "EXACT", 0)
     projected = difficulty_irt(made.record, "2pl")
-    assert "second order" in projected.errors and exact.errors == "observed information"
+    assert "second order" in projected.errors
+    assert exact.errors == "observed information"
     assert projected.b_sd == pytest.approx(exact.b_sd, rel=0.02)
     monkeypatch.setattr(information, "MOST", 10)
     alone = difficulty_irt(made.record, "2pl")
-    assert alone.errors == "items by themselves" and (alone.b_sd < exact.b_sd * 1.02).all()
+    assert alone.errors == "items by themselves"
+    assert (alone.b_sd < exact.b_sd * 1.02).all()
 
 
 def test_weights_count_as_copies_of_answers() -> None:
     one = ResponseRecord.from_triples(["a", "a", "b", "b"], ["x", "y", "x", "y"], [1, 0, 1, 1], weights=[1, 1, 1, 2])
     answers = Answers(one)
     assert not answers.complete
-    assert answers.count_of_item.tolist() == [2, 3] and answers.right_of_item.tolist() == [2, 2]
+    assert answers.count_of_item.tolist() == [2, 3]
+    assert answers.right_of_item.tolist() == [2, 2]
 
 
 def test_solvers_who_are_always_right_rank_first_and_all_wrong_items_stay() -> None:
@@ -193,7 +199,8 @@ def test_solvers_who_are_always_right_rank_first_and_all_wrong_items_stay() -> N
         assert (int(np.argmax(fit.eap)), int(np.argmin(fit.eap))) == (0, 1)
         assert (int(np.argmax(fit.b)), int(np.argmin(fit.b))) == (0, 1)
         assert fit.flags[0] == fit.flags[1] == ONE_SIDED
-        assert np.isfinite(fit.b).all() and fit.b_sd[0] > 2 * np.median(fit.b_sd)
+        assert np.isfinite(fit.b).all()
+        assert fit.b_sd[0] > 2 * np.median(fit.b_sd)
 
 
 def test_an_item_that_able_solvers_fail_gets_the_lowest_slope_and_a_flag() -> None:
@@ -201,14 +208,17 @@ def test_an_item_that_able_solvers_fail_gets_the_lowest_slope_and_a_flag() -> No
     cells = made.record.matrix()
     cells[:, 3] = 1 - cells[:, 3]
     fit = difficulty_irt(ResponseRecord.from_matrix(cells), "2pl")
-    assert fit.flags[3] == LOWEST_SLOPE and sum(flag == LOWEST_SLOPE for flag in fit.flags) == 1
+    assert fit.flags[3] == LOWEST_SLOPE
+    assert sum(flag == LOWEST_SLOPE for flag in fit.flags) == 1
     assert spearman(fit.eap, made.ability) > 0.9
 
 
 def test_thin_records_converge() -> None:
     record = simulate(Seed(5), solvers=80, items=120, pattern="selective").record
     fit = difficulty_irt(record, "2pl", errors=False)
-    assert fit.converged and THIN_SLOPE in fit.flags and fit.a.max() < 10.001
+    assert fit.converged
+    assert THIN_SLOPE in fit.flags
+    assert fit.a.max() < 10.001
 
 
 def test_anchors_put_another_record_on_the_old_scale() -> None:
@@ -221,7 +231,8 @@ def test_anchors_put_another_record_on_the_old_scale() -> None:
     new = difficulty_irt(ResponseRecord.from_matrix(x[1][:, 20:], items=names[20:]), "2pl", anchors=shared)
     assert (new.mean, new.sd) == (pytest.approx(1.0, abs=0.15), pytest.approx(0.7, abs=0.15))
     assert new.b[:30] == pytest.approx([shared[name][1] for name in names[20:50]])
-    assert new.flags[:30] == (ANCHOR,) * 30 and (new.b_sd[:30] == 0).all()
+    assert new.flags[:30] == (ANCHOR,) * 30
+    assert (new.b_sd[:30] == 0).all()
     assert np.median(np.abs(new.b[30:] - b[50:])) < 0.25
     free = difficulty_irt(ResponseRecord.from_matrix(x[1][:, 20:], items=names[20:]), "2pl")
     assert abs((free.b[30:] - b[50:]).mean()) > 0.5
@@ -283,7 +294,8 @@ def test_joint_fits_agree_with_the_marginal_one(method: str) -> None:
     fit = difficulty_irt(made.record, "1pl", method=method)  # pyright: ignore[reportArgumentType]
     assert spearman(fit.b, marginal_fit.b) > 0.99
     assert np.polyfit(marginal_fit.b, fit.b, 1)[0] == pytest.approx(1.0, abs=0.2)
-    assert np.isnan(fit.loglik) and fit.eap[np.argmax(made.ability)] > 1
+    assert np.isnan(fit.loglik)
+    assert fit.eap[np.argmax(made.ability)] > 1
     with pytest.raises(UsageError, match="3PL"):
         difficulty_irt(made.record, "3pl", method=method)  # pyright: ignore[reportArgumentType]
 
@@ -293,4 +305,5 @@ def test_a_table_of_items_and_solvers() -> None:
     assert fit.items().columns == ["item", "b", "b_std", "a", "a_std", "c", "n_obs", "right", "flag"]
     assert fit.abilities().columns == ["solver", "eap", "eap_std", "map"]
     table = fit.difficulty()
-    assert table["notion"].unique().to_list() == ["irt"] and table["n"].to_list() == [1_000] * 5
+    assert table["notion"].unique().to_list() == ["irt"]
+    assert table["n"].to_list() == [1_000] * 5

@@ -52,7 +52,8 @@ def test_one_group_is_a_rate_and_two_groups_are_joined_by_their_sizes() -> None:
     assert sd[0] == pytest.approx(abs(float(slope)) * np.sqrt(0.9 * 0.1 / 100), rel=1e-3)
     both, less = difficulty_from_groups([[90, 50]], [[100, 100]], [0.0, 1.0], [1.0, 0.5])
     alone = [float(difficulty_from_rates(p, m, s)) for p, m, s in ((0.9, 0.0, 1.0), (0.5, 1.0, 0.5))]
-    assert alone[0] < both[0] < alone[1] and less[0] < sd[0]
+    assert alone[0] < both[0] < alone[1]
+    assert less[0] < sd[0]
     with pytest.raises(DataError, match="only bounded"):
         difficulty_from_groups([[0]], [[10]], [0.0], [1.0])
 
@@ -74,9 +75,13 @@ def test_a_profile_finds_the_slope_and_the_middle() -> None:
     d = rng.uniform(-3, 3, 4_000)
     right = (rng.random(4_000) < 1 / (1 + np.exp(-(0.5 - 1.2 * d)))).astype(float)
     found = difficulty_profile(right, d, Seed("boot"))
-    assert found.beta.value == pytest.approx(1.2, abs=0.12) and found.beta.low is not None and found.beta.high is not None
-    assert found.beta.low < 1.2 < found.beta.high and found.beta.high - found.beta.low < 0.3
-    assert found.d50 is not None and found.d50.value == pytest.approx(0.5 / 1.2, abs=0.1)
+    assert found.beta.value == pytest.approx(1.2, abs=0.12)
+    assert found.beta.low is not None
+    assert found.beta.high is not None
+    assert found.beta.low < 1.2 < found.beta.high
+    assert found.beta.high - found.beta.low < 0.3
+    assert found.d50 is not None
+    assert found.d50.value == pytest.approx(0.5 / 1.2, abs=0.1)
     assert found.alpha == pytest.approx(0.5, abs=0.12)
     assert [one.items for one in found.bins] == [400] * 10
     assert found.bins[0].accuracy.value > 0.9 > 0.3 > found.bins[-1].accuracy.value
@@ -101,9 +106,12 @@ def test_curves_and_gaps_by_hand() -> None:
     assert accuracy_gap(k, n, d) == 1.0
     assert area(np.array([[0.0, 1.0], [1.0, 0.0]])) == pytest.approx(0.25 * 1 + 0.5 * 0.5)
     alike = difficulty_profile(np.ones(10), np.arange(10.0), Seed("a"))
-    assert alike.beta.low is None and alike.d50 is None and alike.auc == 1.0
+    assert alike.beta.low is None
+    assert alike.d50 is None
+    assert alike.auc == 1.0
     several = difficulty_profile(np.array([[1, 1, 0, np.nan], [1, 0, 1, 0]]), np.arange(4.0), Seed("s"), bins=2)
-    assert several.answers == 7 and [one.accuracy.n for one in several.bins] == [4, 3]
+    assert several.answers == 7
+    assert [one.accuracy.n for one in several.bins] == [4, 3]
     for bad, said in (
         ((np.ones(3), np.arange(3.0)), "at least 4"),
         ((np.full(5, 0.5), np.arange(5.0)), "0 or 1"),
@@ -115,15 +123,20 @@ def test_curves_and_gaps_by_hand() -> None:
 
 def test_separable_answers_keep_a_finite_slope() -> None:
     found = difficulty_profile((np.arange(40) < 20).astype(float), np.arange(40.0), Seed("sep"), draws=200)
-    assert np.isfinite(found.beta.value) and found.beta.low is not None and found.beta.low > 0
-    assert found.d50 is not None and found.d50.value == pytest.approx(19.5, abs=0.5)
+    assert np.isfinite(found.beta.value)
+    assert found.beta.low is not None
+    assert found.beta.low > 0
+    assert found.d50 is not None
+    assert found.d50.value == pytest.approx(19.5, abs=0.5)
 
 
 def test_a_matrix_by_hand() -> None:
     """A solver that can do what is at most as hard as what it was trained on."""
     d = np.arange(40.0)
     bins = difficulty_bins(d, 4)
-    assert np.bincount(bins).tolist() == [10] * 4 and bins[0] == 0 and bins[-1] == 3
+    assert np.bincount(bins).tolist() == [10] * 4
+    assert bins[0] == 0
+    assert bins[-1] == 3
 
     def train(places: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
         top = bins[places].max()
@@ -144,7 +157,8 @@ def test_a_matrix_by_hand() -> None:
 def test_reliability_of_halves_and_of_kin() -> None:
     record = simulate(Seed("rel"), solvers=80, items=100, sd=1.0).record
     found = reliability(record, Seed("h"), splits=4)
-    assert 0.75 < found.half < 0.97 and found.whole == pytest.approx(spearman_brown(found.half))
+    assert 0.75 < found.half < 0.97
+    assert found.whole == pytest.approx(spearman_brown(found.half))
     # twins on both sides make halves alike; whole families do not
     from genscope.tasks.responses import ResponseRecord
 
@@ -171,21 +185,28 @@ def test_notions_agree_up_to_their_ceiling() -> None:
     )
     first = agreement(table, Seed("a"), draws=100)[0]
     assert (first.first, first.second, first.n) == ("irt", "confidence", 3_000)
-    assert first.rho == pytest.approx(0.69, abs=0.03) and first.ceiling == pytest.approx(np.sqrt(0.5), abs=0.03)
-    assert first.of_ceiling == pytest.approx(1.0, abs=0.06) and first.low is not None and first.low < first.rho
+    assert first.rho == pytest.approx(0.69, abs=0.03)
+    assert first.ceiling == pytest.approx(np.sqrt(0.5), abs=0.03)
+    assert first.of_ceiling == pytest.approx(1.0, abs=0.06)
+    assert first.low is not None
+    assert first.low < first.rho
     few = agreement(table, Seed("a"), draws=10)[1]
-    assert few.rho is None and few.ceiling is None and few.n == 3
+    assert few.rho is None
+    assert few.ceiling is None
+    assert few.n == 3
     told = agreement(table, Seed("a"), reliability={"irt": 0.81, "confidence": 1.0}, draws=10)[0]
     assert told.ceiling == pytest.approx(0.9)
 
 
 def test_difficulty_tables(tmp_path: Path) -> None:
     table = difficulty_columns("help", ["a", "b", "c"], [0.1, np.nan, -0.2], n=3)
-    assert table["example"].to_list() == ["a", "c"] and table["n"].to_list() == [3, 3]
+    assert table["example"].to_list() == ["a", "c"]
+    assert table["n"].to_list() == [3, 3]
     assert oriented(table)["value"].to_list() == [-0.1, 0.2]
     both = joined([table, difficulty_columns("loss", ["c", "d"], [1.0, 2.0])])
     assert wide(both).rows() == [("a", 0.1, None), ("c", -0.2, 1.0), ("d", None, 2.0)]
-    assert is_difficulty_table(both.columns) and not is_difficulty_table(["example", "value"])
+    assert is_difficulty_table(both.columns)
+    assert not is_difficulty_table(["example", "value"])
     for name, write in (("t.parquet", both.write_parquet), ("t.csv", both.write_csv), ("t.jsonl", both.write_ndjson)):
         write(tmp_path / name)
         assert read_difficulty(tmp_path / name).equals(both)

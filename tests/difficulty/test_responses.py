@@ -25,7 +25,9 @@ def same(a: ResponseRecord, b: ResponseRecord) -> bool:
 def test_matrix_and_triples_are_the_same_record() -> None:
     one = ResponseRecord.from_matrix(MATRIX, solvers=["a", "b", "c"], items=["x", "y", "z"])
     two = ResponseRecord.from_triples(list("aabbbccc"), list("xyxyzxyz"), [1, 0, 0, 1, 1, 1, 1, 0])
-    assert same(one, two) and len(one) == 8 and one.share == pytest.approx(8 / 9)
+    assert same(one, two)
+    assert len(one) == 8
+    assert one.share == pytest.approx(8 / 9)
     assert one.wrong_rate() == pytest.approx([1 / 3, 1 / 3, 1 / 2])
 
 
@@ -112,7 +114,8 @@ def test_samples_of_lm_evaluation_harness(tmp_path: Path) -> None:
             [{"doc_id": k, "doc": {"q": "?"}, "acc": float(one), "acc_norm": 1.0 - one} for k, one in enumerate(right)],
         )
     record = ResponseRecord.from_lm_eval([tmp_path])
-    assert record.solvers == ("org__large", "org__small") and record.items == ("arc_easy/0", "arc_easy/1", "arc_easy/2")
+    assert record.solvers == ("org__large", "org__small")
+    assert record.items == ("arc_easy/0", "arc_easy/1", "arc_easy/2")
     assert record.matrix().tolist() == [[1, 1, 1], [0, 0, 1]]
     assert ResponseRecord.from_lm_eval([tmp_path], metric="acc_norm").matrix().tolist() == [[0, 0, 0], [1, 1, 0]]
     with pytest.raises(DataError, match="unknown metric 'bleu'"):
@@ -137,7 +140,8 @@ def test_samples_of_lm_evaluation_harness(tmp_path: Path) -> None:
 def test_a_part_of_a_record() -> None:
     record = ResponseRecord.from_matrix(MATRIX, solvers=["a", "b", "c"], items=["x", "y", "z"])
     part = record.of_solvers(["c", "b"])
-    assert part.solvers == ("b", "c") and part.matrix().tolist() == [[0, 1, 1], [1, 1, 0]]
+    assert part.solvers == ("b", "c")
+    assert part.matrix().tolist() == [[0, 1, 1], [1, 1, 0]]
     assert record.take(record.item < 2).items == ("x", "y")
     with pytest.raises(DataError, match="unknown solver 'd'"):
         record.of_solvers(["d"])
@@ -145,7 +149,8 @@ def test_a_part_of_a_record() -> None:
 
 def test_simulated_attempts() -> None:
     whole, some, random = (simulate(Seed("s"), pattern=pattern) for pattern in ("complete", "selective", "random"))  # pyright: ignore[reportArgumentType]
-    assert whole.record.share == 1 and 0.3 < some.record.share < 0.45
+    assert whole.record.share == 1
+    assert 0.3 < some.record.share < 0.45
     assert np.array_equal(*(np.bincount(one.record.item) for one in (some, random)))
     cells = [one.record.matrix() for one in (whole, some, random)]
     for part in cells[1:]:

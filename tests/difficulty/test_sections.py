@@ -51,7 +51,8 @@ def test_a_difficulty_column_is_taken_for_a_scale(tmp_path: Path, model: str) ->
     data = questions(tmp_path / "q.csv", difficulty=[k / 80 for k in range(80)])
     result = gs.profile(model, data=data, without=["scylla"], with_=["difficulty:draws=200"], out=tmp_path / "out", mode="direct")
     assert value(result, "accuracy") == pytest.approx(50 / 80)
-    assert value(result, "gap") == 1.0 and value(result, "d50") == pytest.approx(49.5 / 80, abs=0.03)
+    assert value(result, "gap") == 1.0
+    assert value(result, "d50") == pytest.approx(49.5 / 80, abs=0.03)
     page = result.page.read_text("utf-8")
     assert "It is right on 100 % of the easiest and 0 % of the hardest items" in page
     assert len(result.responses) == 80
@@ -75,9 +76,11 @@ def test_a_table_gives_the_difficulties(tmp_path: Path, model: str) -> None:
         out=tmp_path / "out",
         mode="direct",
     )
-    assert value(result, "accuracy") == pytest.approx(50 / 60) and value(result, "beta") > 0
+    assert value(result, "accuracy") == pytest.approx(50 / 60)
+    assert value(result, "beta") > 0
     page = result.page.read_text("utf-8")
-    assert "20 question(s) have no difficulty" in page and "leave it out of the record" in page
+    assert "20 question(s) have no difficulty" in page
+    assert "leave it out of the record" in page
     with pytest.raises(DataError, match="unknown notion of difficulty 'irt'"):
         gs.profile(
             model, data=data, columns={"id": "uid"}, with_=[f"difficulty:table={tmp_path / 't.parquet'},notion=irt"], out=tmp_path / "o2"
@@ -99,11 +102,13 @@ def test_a_set_of_easy2hard_bench_is_asked_by_this_section_alone(tmp_path: Path,
     )
     assert set(result.about["sections"]) == {"difficulty"}
     assert value(result, "accuracy") == pytest.approx(50 / 80)
-    assert result.responses["section"].unique().to_list() == ["difficulty"] and len(result.responses) == 80
+    assert result.responses["section"].unique().to_list() == ["difficulty"]
+    assert len(result.responses) == 80
     few = gs.profile(
         model, data=tmp_path / "gsm.parquet", without=["scylla"], n=20, with_=["difficulty:draws=200"], out=tmp_path / "few", mode="direct"
     )
-    assert len(few.responses) == 20 and value(few, "gap") == 1.0
+    assert len(few.responses) == 20
+    assert value(few, "gap") == 1.0
 
 
 def test_lsat6_through_the_audit(tmp_path: Path) -> None:
@@ -130,7 +135,8 @@ def test_wrong_keys_and_bounded_items_are_findings(tmp_path: Path) -> None:
     )
     result = audit(tmp_path / "r.csv", out=tmp_path / "out", solver="model", fail_on=["mislabel"])
     kinds = {one["kind"]: one for one in result.findings}
-    assert kinds["mislabel"]["count"] == 1 and "able solvers get wrong" in kinds["mislabel"]["what"]
+    assert kinds["mislabel"]["count"] == 1
+    assert "able solvers get wrong" in kinds["mislabel"]["what"]
     assert "nobody got right" in kinds["difficulty"]["what"]
     assert result.code == 1
 
@@ -147,7 +153,10 @@ def test_notions_meet_in_one_table(tmp_path: Path) -> None:
     ).write_parquet(tmp_path / "t.parquet")
     result = audit(tmp_path / "t.parquet", out=tmp_path / "out")
     rows = {(row["factors"]): row["value"] for row in result.records.filter(pl.col("metric") == "agreement").to_dicts()}
-    assert len(rows) == 3 and max(rows.values()) > 0.9 and min(rows.values()) < -0.9
+    assert len(rows) == 3
+    assert max(rows.values()) > 0.9
+    assert min(rows.values()) < -0.9
     against = [one for one in result.findings if "against each other" in one["what"]]
-    assert len(against) == 2 and all("upside down" in one["what"] for one in against)
+    assert len(against) == 2
+    assert all("upside down" in one["what"] for one in against)
     assert "3 notions of difficulty on 200 examples" in result.page.read_text("utf-8")

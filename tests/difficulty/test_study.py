@@ -36,7 +36,8 @@ def test_the_arms_differ_in_the_mechanism_only() -> None:
     assert selective["share_attempted"] == random["share_attempted"]
     assert selective["irt_minus_raw"] > random["irt_minus_raw"] + 0.05
     complete = values(study.run(cell("complete"), lab))
-    assert complete["irt_minus_raw"] == pytest.approx(0, abs=0.01) and complete["share_attempted"] == 1
+    assert complete["irt_minus_raw"] == pytest.approx(0, abs=0.01)
+    assert complete["share_attempted"] == 1
 
 
 @pytest.mark.slow
@@ -46,13 +47,16 @@ def test_the_pool_its_profiles_and_its_matrix(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(solver_pool, "train_pool", few)
     lab = Lab(Store.open(), "test")
     pool = easy2hard._pool(lab, 3)
-    assert pool.right.shape == (16, 1_197) and Counter(pool.family) == dict.fromkeys(dict.fromkeys(pool.family), 2)
+    assert pool.right.shape == (16, 1_197)
+    assert Counter(pool.family) == dict.fromkeys(dict.fromkeys(pool.family), 2)
     study = easy2hard.Easy2Hard()
     own, permuted = (values(study.run(cell("digits", **more), lab)) for more in ({}, {"permuted": True}))
     assert own["held_out_accuracy"] == permuted["held_out_accuracy"]
-    assert own["families_falling"] > permuted["families_falling"] + 4 and abs(permuted["quintile_gap"]) < 0.05
+    assert own["families_falling"] > permuted["families_falling"] + 4
+    assert abs(permuted["quintile_gap"]) < 0.05
     by_difficulty, at_random = (values(study.run(cell("matrix", **more), lab)) for more in ({}, {"random": True}))
-    assert by_difficulty["short_of_claim"] == 0.0 and abs(at_random["diagonal_gap"]) < 0.05
+    assert by_difficulty["short_of_claim"] == 0.0
+    assert abs(at_random["diagonal_gap"]) < 0.05
     assert by_difficulty["diagonal_gap"] > 0.1
     networks = list(study.run(cell("networks"), lab))
     assert {one.factors["first"] for one in networks if one.metric == "agreement"} >= {"irt", "glicko2", "rate", "loss", "confidence"}
@@ -98,4 +102,5 @@ def test_permuted_hardness_keeps_twins_together_and_the_count() -> None:
 def test_scales_grow_and_the_paper_names_its_model() -> None:
     study = easy2hard.Easy2Hard()
     assert len(study.cells("standard", study.seeds)) == 8 * 10 + 2
-    assert easy2hard.SIZES["paper"].model.startswith("hf:") and easy2hard.SIZES["smoke"].sentences == 8
+    assert easy2hard.SIZES["paper"].model.startswith("hf:")
+    assert easy2hard.SIZES["smoke"].sentences == 8
