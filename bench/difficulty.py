@@ -1,0 +1,154 @@
+"""Item response theory and Glicko-2 against their peers: girth, the Python package `mirt`, py-irt (each in an environment of its own), one thread.
+
+One simulated record of 1,000 solvers and 500 items (2PL, seed fixed): seconds of the fit, and the error of b against the difficulties that made it.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+ENVIRONMENTS = {"fast": (".venv-peers-irt", ("girth==0.8.0", "mirt==1.2.0")), "pyro": (".venv-peers-pyro", ("py-irt==0.7.1",))}
+"""py-irt pins old versions of pandas and rich, so that it has an environment of its own (Python below 3.12)."""
+EPOCHS = 500
+
+RECORD = """
+import numpy as np
+from genscope.core.seeds import Seed
+rng = Seed("bench", "2pl").rng()
+theta, b, a = rng.standard_normal(1_000), rng.standard_normal(500), np.exp(0.3 * rng.standard_normal(500))
+x = (rng.random((1_000, 500)) < 1 / (1 + np.exp(-a * (theta[:, None] - b)))).astype(np.int8)
+np.savez(path, x=x, b=b)
+"""
+OURS = """
+import json, sys, time, numpy as np
+from genscope.measures.irt import difficulty_irt
+from genscope.tasks.responses import ResponseRecord
+held = np.load(sys.argv[1])
+record = ResponseRecord.from_matrix(held["x"])
+difficulty_irt(record.take(record.item < 20), "2pl")
+found = {}
+for name, errors in (("seconds", False), ("with_errors", True)):
+    times = []
+    for _ in range(3):
+        began = time.perf_counter()
+        fit = difficulty_irt(ResponseRecord.from_matrix(held["x"]), "2pl", errors=errors)
+        times.append(time.perf_counter() - began)
+    found[name] = min(times)
+print(json.dumps({**found, "rmse": float(np.sqrt(np.mean((fit.b - held["b"]) ** 2)))}))
+"""
+MIRT = """
+import json, sys, time, numpy as np, mirt
+held = np.load(sys.argv[1])
+x = held["x"].astype(np.int_)
+mirt.fit_mirt(x[:, :20], "2PL", compute_standard_errors=False)
+times = []
+for _ in range(3):
+    began = time.perf_counter()
+    fit = mirt.fit_mirt(x, "2PL", compute_standard_errors=False)
+    times.append(time.perf_counter() - began)
+b = np.asarray(fit.model.parameters["difficulty"]).ravel()
+print(json.dumps({"seconds": min(times), "rmse": float(np.sqrt(np.mean((b - held["b"]) ** 2)))}))
+"""
+GIRTH = """
+import json, sys, time, numpy as np
+from girth import twopl_mml
+held = np.load(sys.argv[1])
+began = time.perf_counter()
+fit = twopl_mml(held["x"].T.astype(int))
+print(json.dumps({"seconds": time.perf_counter() - began, "rmse": float(np.sqrt(np.mean((fit["Difficulty"] - held["b"]) ** 2)))}))
+"""
+PYIRT = """
+import json, sys, tempfile, time, numpy as np
+from pathlib import Path
+from py_irt.config import IrtConfig
+from py_irt.training import IrtModelTrainer
+held = np.load(sys.argv[1])
+path = Path(tempfile.mkdtemp()) / "data.jsonlines"
+path.write_text("".join(json.dumps({"subject_id": f"s{i}", "responses": {f"q{j}": int(v) for j, v in enumerate(row)}}) + "\\n" for i, row in enumerate(held["x"])))
+trainer = IrtModelTrainer(data_path=path, config=IrtConfig(model_type="2pl", epochs=%d, seed=1, priors="hierarchical"), verbose=False)
+began = time.perf_counter()
+trainer.train(device="cpu")
+seconds = time.perf_counter() - began
+found = trainer.best_params
+order = [int(str(found["item_ids"][k])[1:]) for k in range(len(found["diff"]))]
+b = np.empty(len(order)); b[order] = np.asarray(found["diff"], float).ravel()
+b *= np.sign(np.corrcoef(b, held["b"])[0, 1])
+# its scale is free: put on the scale of the truth, which can only help it
+b = (b - b.mean()) / b.std() * held["b"].std() + held["b"].mean()
+print(json.dumps({"seconds": seconds, "rmse": float(np.sqrt(np.mean((b - held["b"]) ** 2)))}))
+""" % EPOCHS  # noqa: UP031
+LARGE = """
+import json, resource, time, numpy as np
+from genscope.core.seeds import Seed
+from genscope.measures.irt import difficulty_irt
+from genscope.tasks.responses import ResponseRecord
+rng = Seed("bench", "large").rng()
+n, j = 10_000, 2_000
+theta, b, a = rng.standard_normal(n), rng.standard_normal(j), np.exp(0.3 * rng.standard_normal(j))
+x = np.empty((n, j), np.float32)
+for start in range(0, n, 1_000):
+    p = 1 / (1 + np.exp(-a * (theta[start : start + 1_000, None] - b)))
+    x[start : start + 1_000] = np.where(rng.random(p.shape) < 0.6, np.nan, rng.random(p.shape) < p)
+record = ResponseRecord.from_matrix(x)
+del x
+began, machine = time.perf_counter(), time.process_time()
+fit = difficulty_irt(record, "2pl")
+print(json.dumps({"seconds": time.perf_counter() - began, "cpu": time.process_time() - machine, "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+                  "rmse": float(np.sqrt(np.mean((fit.b - b) ** 2))), "converged": float(fit.converged)}))
+"""
+GAMES = """
+import json, time, numpy as np
+from genscope.core.seeds import Seed
+from genscope.measures.glicko2 import Glicko, Players, play
+rng, constants, rates = Seed("bench", "glicko2").rng(), Glicko(), {}
+for size in (1_000, 100_000):
+    players = Players.new(5_000, constants)
+    games = [(rng.integers(0, 2_500, size), rng.integers(2_500, 5_000, size), (rng.random(size) < 0.5).astype(float)) for _ in range(20)]
+    began = time.perf_counter()
+    for period, game in enumerate(games):
+        play(players, *game, constants, period)
+    rates[str(size)] = 20 * size / (time.perf_counter() - began)
+print(json.dumps(rates))
+"""
+
+
+def difficulty(say: Callable[[str, str, str], None], python: Callable[..., dict[str, float]]) -> None:
+    """Every figure of the part `difficulty`; give the word girth to run girth too (minutes)."""
+    one = {"OMP_NUM_THREADS": "1", "RAYON_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/record.npz"
+        subprocess.run([sys.executable, "-c", f"path = {path!r}\n{RECORD}"], check=True, env={**os.environ, **one})
+        peers = {"mirt": python(MIRT, path, env=one, interpreter=_environment("fast")), f"py-irt, {EPOCHS} epochs": python(PYIRT, path, env=one, interpreter=_environment("pyro"))}
+        if "girth" in sys.argv:
+            peers["girth"] = python(GIRTH, path, env=one, interpreter=_environment("fast"))
+        ours = python(OURS, path, env=one)
+    fastest = min(one["seconds"] for one in peers.values())
+    best = min(one["rmse"] for one in peers.values())
+    for name, found in peers.items():
+        say(f"2PL of 1,000 x 500, {name}", f"{found['seconds']:.2f} s", f"error of b {found['rmse']:.4f}")
+    say("2PL of 1,000 x 500, ours", f"{ours['seconds']:.3f} s", f"error of b {ours['rmse']:.4f}; with standard errors {ours['with_errors']:.3f} s")
+    say("  times as fast as the fastest peer", f"{fastest / ours['seconds']:.1f}", ">= 5")
+    say("  error of b over the best peer's", f"{ours['rmse'] - best:+.4f}", "<= +0.002")
+    large = python(LARGE, env=one)
+    say("2PL of 10,000 x 2,000, 60 % missing, with standard errors", f"{large['seconds']:.0f} s", f"<= 60 s; CPU {large['cpu']:.0f} s, error of b {large['rmse']:.4f}")
+    say("  peak memory", f"{large['memory'] / 2**30:.2f} GiB", "<= 4 GiB")
+    games = python(GAMES, env=one)
+    for size, rate in games.items():
+        say(f"Glicko-2, games/s in periods of {int(size):,}", f"{rate:,.0f}", ">= 200,000")
+
+
+def _environment(name: str) -> str:
+    folder, packages = ENVIRONMENTS[name]
+    interpreter = ROOT / folder / "bin" / "python"
+    if not (ROOT / folder / ".ready").exists():
+        subprocess.run([sys.executable, "-m", "venv", str(ROOT / folder)], check=True)
+        subprocess.run([str(interpreter), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages], check=True)
+        (ROOT / folder / ".ready").touch()
+    return str(interpreter)
+
