@@ -14,7 +14,9 @@ _ESCAPES = re.compile(
 )
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
 _SURROGATES = re.compile(r"[\ud800-\udfff]")
-_KEYS = re.compile(r"(?i)\bbearer\s+\S+|\b(?:sk|key|token)[-_ ][A-Za-z0-9_\-]{8,}")
+_KEYS = re.compile(
+    r"(?i)\bbearer\s+\S+|\bsk[-_][A-Za-z0-9_\-]{8,}|\b(?:key|token)[-_ ](?=[A-Za-z_\-]*[0-9])[A-Za-z0-9_\-]{8,}"
+)  # "key provided" is none
 
 
 def clean(text: str, limit: int = REPLY_CHARACTERS) -> str:

@@ -6,6 +6,7 @@ PROFILE = {
     "scylla": "genscope.sections.profile.scylla:ScyllaSection",
     "questions": "genscope.sections.profile.questions:QuestionsSection",
     "coherence": "genscope.sections.profile.coherence:CoherenceSection",
+    "length": "genscope.sections.profile.length:LengthSection",
     "difficulty": "genscope.sections.profile.difficulty:DifficultySection",
 }
 """Sections of `genscope profile`, in the order of the page."""
