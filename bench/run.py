@@ -1,6 +1,6 @@
 """`make bench`: every promise on speed and size, measured in one run, each also as a ratio to what is wanted. Peers are installed in an environment of their own.
 
-Give words to run some parts only: instances, grading, start, size, generate, profile; with profile, smoke or standard for one scale (both by default).
+Give words to run some parts only: instances, grading, start, size, generate, profile, difficulty; with profile, smoke or standard for one scale (both by default); with difficulty, girth to wait for that peer (minutes).
 """
 
 from __future__ import annotations
@@ -258,10 +258,24 @@ def _megabytes(folder: Path) -> float:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink()) / 1e6
 
 
-PARTS = {"instances": instances, "grading": grading, "start": start, "size": size, "generate": generate, "profile": profile}
+def difficulty() -> None:
+    from difficulty import difficulty as run
+
+    run(say, python)
+
+
+PARTS = {
+    "instances": instances,
+    "grading": grading,
+    "start": start,
+    "size": size,
+    "generate": generate,
+    "profile": profile,
+    "difficulty": difficulty,
+}
 
 if __name__ == "__main__":
-    unknown = [word for word in sys.argv[1:] if word not in (*PARTS, "smoke", "standard")]
+    unknown = [word for word in sys.argv[1:] if word not in (*PARTS, "smoke", "standard", "girth")]
     if unknown:
         sys.exit(f"unknown part {unknown[0]!r}; known: {', '.join(PARTS)}, and smoke or standard with profile")
     chosen = [word for word in sys.argv[1:] if word in PARTS] or list(PARTS)
