@@ -46,3 +46,12 @@ def shorten(text: str, limit: int = 200) -> str:
     """One line of at most `limit` characters, for messages."""
     line = " ".join(clean(text, 10 * limit).split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def many(count: int, one: str, more: str = "") -> str:
+    """A count with its noun, or with a noun and its verb.
+
+    >>> many(1, "row"), many(2000, "row"), many(0, "class", "classes"), many(1, "row has", "rows have")
+    ('1 row', '2,000 rows', '0 classes', '1 row has')
+    """
+    return f"{count:,} {one if count == 1 else more or one + 's'}"

@@ -104,3 +104,25 @@ def curves(
         .encode(x=x_axis, y=y_axis, color=colour, detail="detail:N", tooltip=tips)
     )
     return Chart(finished(lines, height), title, caption, alt=f"{title}: {y} over {x}")
+
+
+def skills(rows: Sequence[Mapping[str, Any]], title: str, caption: str) -> Chart:
+    """Values from 0 to 1 with intervals, one row a name, in the order given. rows: name, value, low, high."""
+    import altair as alt
+
+    y = alt.Y(
+        "name:N", sort=[row["name"] for row in rows], title=None, axis=alt.Axis(labelLimit=220, grid=False, ticks=False, domain=False)
+    )
+    base = alt.Chart(plain_data(alt, rows))
+    tips = [
+        alt.Tooltip("name:N"),
+        alt.Tooltip("value:Q", format=".3f"),
+        alt.Tooltip("low:Q", format=".3f"),
+        alt.Tooltip("high:Q", format=".3f"),
+    ]
+    rules = base.mark_rule(strokeWidth=2, color=COLOURS[1], clip=True).encode(
+        y=y, x=alt.X("low:Q", title=None, scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(values=[0, 0.2, 0.4, 0.6, 0.8, 1])), x2="high:Q"
+    )
+    points = base.mark_point(filled=True, size=80, color=COLOURS[1], opacity=1, clip=True).encode(y=y, x=alt.X("value:Q"), tooltip=tips)
+    told = " ".join(f"{row['name']}: {row['value']:.2f}." for row in rows[:5])
+    return Chart(finished(alt.layer(rules, points), 26 * max(3, len(rows))), title, caption, alt=f"{title}: {told}")

@@ -12,6 +12,13 @@ PROFILE = {
 """Sections of `genscope profile`, in the order of the page."""
 AUDIT = {
     "duplicates": "genscope.sections.audit.duplicates:DuplicatesSection",
+    "near_duplicates": "genscope.sections.audit.near_duplicates:NearDuplicatesSection",
+    "repeats": "genscope.sections.audit.repeats:RepeatsSection",
+    "conflicts": "genscope.sections.audit.conflicts:ConflictsSection",
+    "leaks": "genscope.sections.audit.leaks:LeaksSection",
+    "imbalance": "genscope.sections.audit.imbalance:ImbalanceSection",
+    "shortcuts": "genscope.sections.audit.shortcuts:ShortcutsSection",
+    "bad_values": "genscope.sections.audit.bad_values:BadValuesSection",
     "difficulty": "genscope.sections.audit.difficulty:DifficultySection",
     "notions": "genscope.sections.audit.notions:NotionsSection",
 }
