@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genscope.core.canonical import digest
-from genscope.core.errors import StudyError, missing_extra
+from genscope.core.errors import missing_extra
 from genscope.core.progress import Progress
 from genscope.core.store import Store, write_whole
 from genscope.engine.cells import cell_key, code_hash, plan
+from genscope.engine.executor import executor
 from genscope.engine.run import refuse_overlap, run_cells
 from genscope.engine.study import Scale, Study
 from genscope.engine.verdict import exit_code, judge_study, preflight
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     import polars as pl
 
 DEFAULT_OUT = Path("genscope-runs")
+_NEEDED = {"train": ("torch",), "hf": ("torch", "transformers")}
+"""Extra -> packages that a study with it imports."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,7 @@ def run(
     scale: Scale = "standard",
     parts: Sequence[str] | None = None,
     seeds: Sequence[int] | None = None,
+    on: str = "local",
     workers: int | None = None,
     fresh: bool = False,
     out: str | Path | None = None,
@@ -71,7 +75,8 @@ def run(
 ) -> StudyResult:
     """Run a study, or resume it, and write its result folder.
 
-    parts, seeds: fewer than all, by name or number; workers: processes with one thread each (all cores by default); fresh: ignore the store.
+    parts, seeds: fewer than all, by name or number; on: where cells are computed ("local", "ray", "slurm", with options as in "slurm:partition=short");
+    workers: the most cells under way at once (locally all cores by default); fresh: ignore the store.
     """
     study = find(name) if isinstance(name, str) else name
     ready(study)
@@ -93,7 +98,8 @@ def run(
                     f"{claim}: {len(used)} seeds can show {one['smallest_detectable']:.3g} in {one['metric']}, and the margin leaves {one['room']:.3g}; it may stay inconclusive"
                 )
 
-    done = run_cells(study, cells, store, workers=workers or os.cpu_count() or 1, fresh=fresh, progress=shown, between=between)
+    with closing(executor(on, workers, store)) as place:
+        done = run_cells(study, cells, store, executor=place, fresh=fresh, progress=shown, between=between)
     entries = (
         [{**entry, "changed": entry["id"] in changed} for entry in judge_study(study, done.records, judged)] if len(done.records) else []
     )
@@ -105,6 +111,7 @@ def run(
     about["headline"] = headline(about)
     timing = {
         "began": began,
+        "on": on.partition(":")[0],
         "wall_seconds": round(time.time() - began, 3),
         "cpu_seconds": round(done.seconds, 3),
         "cells": len(cells),
@@ -122,7 +129,7 @@ def dry_run(name: str, *, scale: Scale, parts: Sequence[str] | None, seeds: Sequ
     study = find(name)
     cells, absent = plan(study, scale, seeds, parts)
     store, code = Store.open(), code_hash(type(study).__module__)
-    here = sum(store.path(cell_key(store, study, cell, code)).is_file() for cell in cells)
+    here = sum(store.has(cell_key(store, study, cell, code)) for cell in cells)
     return {
         "dry_run": True,
         "study": name,
@@ -135,13 +142,11 @@ def dry_run(name: str, *, scale: Scale, parts: Sequence[str] | None, seeds: Sequ
 
 
 def ready(study: Study) -> None:
-    """Raise when the study cannot run here: judged by another command, or its extra is not installed."""
+    """Raise when the study cannot run here: its extra is not installed."""
     from importlib.util import find_spec
 
-    if study.command:
-        raise StudyError(f"{study.name} is judged on a model of yours: {study.command}")
-    if study.extra == "train" and find_spec("torch") is None:
-        raise missing_extra(f"The study {study.name} trains networks", "train")
+    if study.extra in _NEEDED and any(find_spec(package) is None for package in _NEEDED[study.extra]):
+        raise missing_extra(f"The study {study.name} trains networks", study.extra)
 
 
 def headline(about: dict[str, Any]) -> str:
@@ -163,15 +168,16 @@ def headline(about: dict[str, Any]) -> str:
 def check(name: str) -> dict[str, Any]:
     """Every claim on made-up records, its hash beside the published one, and the certificate of the splits."""
     from genscope.engine.published import published
-    from genscope.engine.synthetic import wrong
+    from genscope.engine.synthetic import ranks, wrong
 
     study = find(name)
     before = {one["id"]: one["hash"] for held in published(study.name) for one in held["claims"]}
     claims = []
+    elsewhere = {name for claims in study.judged_elsewhere().values() for name in claims}  # on rows of replies, by tests of their own
     for claim in study.claims:
-        ranked = any(clause.relation == "rank" for clause in claim.clauses)
+        checked = claim.id not in elsewhere and not ranks(claim)
         claims.append({
-            "claim": claim.id, "hash": claim.hash, "wrong": [] if ranked else wrong(claim), "placebo": claim.kind == "instrument" or claim.id in study.placebos or bool(study.command),
+            "claim": claim.id, "hash": claim.hash, "wrong": wrong(claim) if checked else [], "placebo": claim.kind == "instrument" or claim.id in study.placebos,
             "published": "not yet" if claim.id not in before else "same" if before[claim.id] == claim.hash else "changed",
         })  # fmt: skip
     shared = study.certify("smoke")
