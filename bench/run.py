@@ -1,7 +1,6 @@
 """`make bench`: every promise on speed and size, measured in one run, each also as a ratio to what is wanted. Peers are installed in an environment of their own.
 
-Give words to run some parts only: instances, grading, start, size, generate, profile, cluster, study, coherence, audits; with profile, smoke or standard for one
-scale (both by default).
+Give words to run some parts only (PARTS, below); with profile, smoke or standard for one scale (both by default); with difficulty, girth to wait for that peer.
 """
 
 from __future__ import annotations
@@ -298,6 +297,12 @@ def audits() -> None:
     largest_record(say)
 
 
+def difficulty() -> None:
+    from difficulty import difficulty as run
+
+    run(say, python)
+
+
 PARTS = {
     "audits": audits,
     "instances": instances,
@@ -309,10 +314,11 @@ PARTS = {
     "cluster": cluster,
     "study": study,
     "coherence": coherence,
+    "difficulty": difficulty,
 }
 
 if __name__ == "__main__":
-    unknown = [word for word in sys.argv[1:] if word not in (*PARTS, "smoke", "standard")]
+    unknown = [word for word in sys.argv[1:] if word not in (*PARTS, "smoke", "standard", "girth")]
     if unknown:
         sys.exit(f"unknown part {unknown[0]!r}; known: {', '.join(PARTS)}, and smoke or standard with profile")
     chosen = [word for word in sys.argv[1:] if word in PARTS] or list(PARTS)

@@ -30,10 +30,13 @@ Group = tuple[str, tuple[tuple[str, Any], ...]]
 def check(claim: Claim) -> dict[str, str]:
     """Case -> verdict found. Cases that do not apply (no precondition) are left out."""
     n = max(claim.minimum_n, 3)
+    first = claim.clauses[0]
+    # rows of both sides count towards minimum_n where the sides are not paired
+    sides = 2 if first.contrast is not None and all(one.test != "paired_t" for one in claim.clauses) else 1
     found = {
         "satisfied": _verdict(claim, _means(claim, None), n),
         "violated": _verdict(claim, _broken(claim), n),
-        "too few": _verdict(claim, _means(claim, None), max(1, claim.minimum_n - 1)),
+        "too few": _verdict(claim, _means(claim, None), max(1, (claim.minimum_n - 1) // sides)),
     }
     if claim.preconditions:
         found["unmet"] = _verdict(claim, _means(claim, None, unmet=claim.preconditions[0]), n)
@@ -145,6 +148,9 @@ def _verdict(claim: Claim, means: Mapping[Group, float], n: int) -> str:
     for (metric, columns), mean in means.items():
         noise = np.zeros(n) if (metric, columns) in counted else NOISE * _scale(claim) * rng.standard_normal(n)
         rows += [{"metric": metric, "value": mean + float(noise[seed]), "seed": seed, **dict(columns)} for seed in range(n)]
+    # every row is a unit of its own
+    alone = {column for clause in claim.clauses for column in clause.cluster} - {column for row in rows for column in row}
+    rows = [row | dict.fromkeys(alone, place) for place, row in enumerate(rows)]
     for wanted in claim.preconditions:
         if wanted.reduce == "count":
             rows += [{"metric": wanted.metric, "value": 1.0, "seed": k, **wanted.select} for k in range(int(wanted.value))]

@@ -7,6 +7,7 @@ PROFILE = {
     "questions": "genscope.sections.profile.questions:QuestionsSection",
     "coherence": "genscope.sections.profile.coherence:CoherenceSection",
     "length": "genscope.sections.profile.length:LengthSection",
+    "difficulty": "genscope.sections.profile.difficulty:DifficultySection",
 }
 """Sections of `genscope profile`, in the order of the page."""
 AUDIT = {
@@ -18,5 +19,7 @@ AUDIT = {
     "imbalance": "genscope.sections.audit.imbalance:ImbalanceSection",
     "shortcuts": "genscope.sections.audit.shortcuts:ShortcutsSection",
     "bad_values": "genscope.sections.audit.bad_values:BadValuesSection",
+    "difficulty": "genscope.sections.audit.difficulty:DifficultySection",
+    "notions": "genscope.sections.audit.notions:NotionsSection",
 }
 """Sections of `genscope audit`, in the order in which they run."""
