@@ -101,7 +101,14 @@ def control_complexity(n: float, m: float, action_dim: int, delta: float, eps: f
     """
     _positive(n=n, m=m, delta=delta, eps=eps, action_dim=action_dim)
     log_volume = 0.5 * m * math.log(math.pi) + m * math.log(2 * math.pi / delta) - float(gammaln(m / 2 + 1))
-    per_dimension = math.log(4 * math.pi**2 / math.sqrt(6)) + math.log(action_dim) + 0.5 * math.log(m) - math.log(delta) - math.log(n) / m - math.log(eps)
+    per_dimension = (
+        math.log(4 * math.pi**2 / math.sqrt(6))
+        + math.log(action_dim)
+        + 0.5 * math.log(m)
+        - math.log(delta)
+        - math.log(n) / m
+        - math.log(eps)
+    )
     return _product(LN2 + log_volume, n, math.log(action_dim), per_dimension / LN2)  # fmt: skip
 
 
@@ -118,7 +125,9 @@ def few_shot_complexity(
     ratio = 2 * math.pi * radius / delta
     log_output = math.log(2 * ways * (ways - 1)) + log_harmonics(within, harmonics_degree(within, ratio))
     m = across + (ways - 1) * within
-    return _closed_form(n, m, ratio * math.sqrt(ways), 0.0, log_output, 0.5 * math.log(ways * (ways - 1)), math.log(eps), radius * math.sqrt(ways))
+    return _closed_form(
+        n, m, ratio * math.sqrt(ways), 0.0, log_output, 0.5 * math.log(ways * (ways - 1)), math.log(eps), radius * math.sqrt(ways)
+    )
 
 
 def support_sets(characters: Sequence[int], ways: int = 20, drawings: int = 20) -> float:

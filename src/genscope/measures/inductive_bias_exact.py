@@ -35,7 +35,9 @@ def exact_on_circle(degree: int, n: int, eps: float, seed: Seed) -> float:
     if n >= functions:
         return 0.0
     k = np.arange(1, degree + 1)
-    design = np.concatenate([np.ones((n, 1)), math.sqrt(2) * np.cos(angles[:, None] * k), math.sqrt(2) * np.sin(angles[:, None] * k)], axis=1)
+    design = np.concatenate(
+        [np.ones((n, 1)), math.sqrt(2) * np.cos(angles[:, None] * k), math.sqrt(2) * np.sin(angles[:, None] * k)], axis=1
+    )
     _, _, rows = np.linalg.svd(design)
     outside = rows[n:] @ truth
     return -log_noncentral_chi2(eps**2 * functions, functions - n, float(outside @ outside)) / math.log(2)

@@ -32,9 +32,7 @@ def rows_of(x: np.ndarray) -> Float[np.ndarray, "N d"]:
     return rows
 
 
-def nearest(
-    x: Float[np.ndarray, "N d"], query: Int[np.ndarray, " Q"], k: int
-) -> tuple[Float[np.ndarray, "Q k"], Int[np.ndarray, "Q k"]]:
+def nearest(x: Float[np.ndarray, "N d"], query: Int[np.ndarray, " Q"], k: int) -> tuple[Float[np.ndarray, "Q k"], Int[np.ndarray, "Q k"]]:
     """(distances, rows) of the k nearest other rows of each row in `query`, nearest first; N must exceed k."""
     n, found, places = len(x), np.empty((len(query), k)), np.empty((len(query), k), np.int64)
     half, square, error = single(x)

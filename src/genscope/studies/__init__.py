@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 PAPERS = {
     "simplicity-bias": "genscope.studies.simplicity_bias:SimplicityBias",
     "coherent-gradients": "genscope.studies.coherent_gradients:CoherentGradients",
+    "inductive-bias-complexity": "genscope.studies.inductive_bias_complexity:InductiveBiasComplexity",
     "scylla": "genscope.studies.scylla:Scylla",
 }
 """Name -> "module:class"."""

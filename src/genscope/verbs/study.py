@@ -163,15 +163,14 @@ def headline(about: dict[str, Any]) -> str:
 def check(name: str) -> dict[str, Any]:
     """Every claim on made-up records, its hash beside the published one, and the certificate of the splits."""
     from genscope.engine.published import published
-    from genscope.engine.synthetic import wrong
+    from genscope.engine.synthetic import ranks, wrong
 
     study = find(name)
     before = {one["id"]: one["hash"] for held in published(study.name) for one in held["claims"]}
     claims = []
     for claim in study.claims:
-        ranked = any(clause.relation == "rank" for clause in claim.clauses)
         claims.append({
-            "claim": claim.id, "hash": claim.hash, "wrong": [] if ranked else wrong(claim), "placebo": claim.kind == "instrument" or claim.id in study.placebos or bool(study.command),
+            "claim": claim.id, "hash": claim.hash, "wrong": [] if ranks(claim) else wrong(claim), "placebo": claim.kind == "instrument" or claim.id in study.placebos or bool(study.command),
             "published": "not yet" if claim.id not in before else "same" if before[claim.id] == claim.hash else "changed",
         })  # fmt: skip
     shared = study.certify("smoke")
