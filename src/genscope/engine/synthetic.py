@@ -30,10 +30,13 @@ Group = tuple[str, tuple[tuple[str, Any], ...]]
 def check(claim: Claim) -> dict[str, str]:
     """Case -> verdict found. Cases that do not apply (no precondition) are left out."""
     n = max(claim.minimum_n, 3)
+    first = claim.clauses[0]
+    # rows of both sides count towards minimum_n where the sides are not paired
+    sides = 2 if first.contrast is not None and all(one.test != "paired_t" for one in claim.clauses) else 1
     found = {
         "satisfied": _verdict(claim, _means(claim, None), n),
         "violated": _verdict(claim, _broken(claim), n),
-        "too few": _verdict(claim, _means(claim, None), max(1, claim.minimum_n - 1)),
+        "too few": _verdict(claim, _means(claim, None), max(1, (claim.minimum_n - 1) // sides)),
     }
     if claim.preconditions:
         found["unmet"] = _verdict(claim, _means(claim, None, unmet=claim.preconditions[0]), n)

@@ -47,7 +47,7 @@ def bound_on_circle(degree: int, n: int, eps: float) -> float:
     """The closed form for the same task: m = 1, one output, cutoff = degree.
 
     >>> round(bound_on_circle(4, 2, 0.1), 1)
-    91.0
+    90.9
     """
     return inductive_bias_complexity(n, 1, 2, eps, cutoff=degree, output_dim=1, copies=1).bits
 
