@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from genscope.core.store import Store
     from genscope.models.names import make as model
     from genscope.tasks import scylla
+    from genscope.verbs.audit import audit
     from genscope.verbs.compare import compare
     from genscope.verbs.profile import profile
     from genscope.verbs.result_folder import Result
@@ -27,6 +28,7 @@ __version__ = "0.1.0"
 
 _NAMES = {
     "profile": "genscope.verbs.profile:profile",
+    "audit": "genscope.verbs.audit:audit",
     "compare": "genscope.verbs.compare:compare",
     "read_result": "genscope.verbs.result_folder:read",
     "Result": "genscope.verbs.result_folder:Result",
@@ -47,6 +49,7 @@ __all__ = [
     "Seed",
     "Store",
     "__version__",
+    "audit",
     "compare",
     "model",
     "profile",

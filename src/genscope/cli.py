@@ -30,6 +30,8 @@ app = App(
 
       genscope profile openai:gpt-4o-mini --dry-run      what an endpoint would be asked
 
+      genscope audit data.jsonl        what in a data set would spoil a conclusion
+
       genscope study run simplicity-bias --scale smoke   a paper that runs
     """,
     help_format="plaintext",
@@ -215,6 +217,7 @@ def doctor(
 
 
 app.command("genscope.cli_study:app", name="study", help="Is this paper's claim true here? Executable papers with verdicts and placebos.")
+app.command("genscope.cli_audit:audit", name="audit")
 app.command("genscope.cli_study:papers", name="papers")
 app.command("genscope.cli_study:report", name="report")
 app.register_install_completion_command()

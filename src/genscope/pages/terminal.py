@@ -105,6 +105,33 @@ def show_study(about: Mapping[str, Any], page: Path) -> None:
     console.print(f"Page: {page}", style=ACCENT, markup=False, highlight=False, soft_wrap=True)
 
 
+def show_audit(about: Mapping[str, Any], findings: Table, page: Path) -> None:
+    """An audit's answer, its ranked findings, and where its page is."""
+    console = _console()
+    data = about["data"]
+    roles = ", ".join(
+        f"{role} = {clean(column)}{' (guessed)' if role in data['guessed'] else ''}" for role, column in data["roles"].items()
+    )
+    console.print()
+    console.print(clean(about["headline"]), style="bold", markup=False)
+    console.print(f"{data['kind']}: {roles or 'no column has a role'}", style="dim", markup=False)
+    for one in data["faults"]:
+        console.print(f"  met while reading: {one['count']:,} x {clean(one['what'])}", markup=False)
+    if findings.rows:
+        console.print()
+        console.print(_table(findings))
+    for name, why in about["not_run"].items():
+        console.print(f"  not looked at ({name}): {clean(why)}", style="dim", markup=False)
+    if "fixed" in about:
+        one = about["fixed"]
+        console.print(
+            f"  written: {clean(one['file'])} ({one['kept']:,} rows), {clean(one['removed_file'])} ({one['removed']:,} left out)",
+            markup=False,
+        )
+    console.print()
+    console.print(f"Page: {page}", style=ACCENT, markup=False, highlight=False, soft_wrap=True)
+
+
 def show_check(found: Mapping[str, Any]) -> None:
     """What `genscope study check` found."""
     console = _console()

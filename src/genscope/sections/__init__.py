@@ -8,3 +8,7 @@ PROFILE = {
     "coherence": "genscope.sections.profile.coherence:CoherenceSection",
 }
 """Sections of `genscope profile`, in the order of the page."""
+AUDIT = {
+    "duplicates": "genscope.sections.audit.duplicates:DuplicatesSection",
+}
+"""Sections of `genscope audit`, in the order in which they run."""

@@ -1,0 +1,1 @@
+"""Sections of `genscope audit`, one a file."""
