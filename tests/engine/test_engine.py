@@ -194,7 +194,7 @@ def test_preflight_pools_the_arms_and_does_not_see_the_means() -> None:
 @pytest.mark.parametrize("name", [name for name in table() if name != "scylla"])
 def test_every_claim_judges_as_it_should_on_made_up_records(name: str) -> None:
     one = study(name)
-    assert [text for claim in one.claims for text in synthetic.wrong(claim)] == []
+    assert [text for claim in one.claims for text in ([] if synthetic.ranks(claim) else synthetic.wrong(claim))] == []
     assert {claim.id for claim in one.claims if claim.kind == "phenomenon"} <= set(one.placebos)
     assert sorted(claim for part in one.parts.values() for claim in part.claims) == sorted(claim.id for claim in one.claims)
 

@@ -10,5 +10,6 @@ PROFILE = {
 """Sections of `genscope profile`, in the order of the page."""
 AUDIT = {
     "duplicates": "genscope.sections.audit.duplicates:DuplicatesSection",
+    "inductive_bias": "genscope.sections.audit.inductive_bias:InductiveBiasSection",
 }
 """Sections of `genscope audit`, in the order in which they run."""
