@@ -75,7 +75,7 @@ def saddlepoint(x: float, df: float, noncentrality: float) -> float:
     def slope(v: float) -> float:  # v = 1 - 2s > 1 on the left
         return noncentrality / v**2 + df / v - x
 
-    v = float(brentq(slope, 1.0, (df + noncentrality + 1) / x + 1))
+    v = float(brentq(slope, 1.0, (df + noncentrality + 1) / x + 1))  # pyright: ignore[reportArgumentType]
     s = (1 - v) / 2
     k = noncentrality * s / v - 0.5 * df * math.log(v)
     curvature = 4 * noncentrality / v**3 + 2 * df / v**2

@@ -311,7 +311,7 @@ def _errors(task: Bandlimited, made: Mapping[str, tuple[np.ndarray, np.ndarray]]
     from sklearn.svm import SVC
 
     (x, y), (test_x, test_y) = made["train"], made["test"]
-    learners = {"k-NN": KNeighborsClassifier(3), "RBF SVM": SVC(gamma=1 / task.delta**2, C=10)}
+    learners = {"k-NN": KNeighborsClassifier(3), "RBF SVM": SVC(gamma=1 / task.delta**2, C=10)}  # pyright: ignore[reportArgumentType]
     return {name: 1 - float(learner.fit(x, y).score(test_x, test_y)) for name, learner in learners.items()}
 
 
