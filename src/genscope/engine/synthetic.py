@@ -150,6 +150,9 @@ def _verdict(claim: Claim, means: Mapping[Group, float], n: int) -> str:
     for (metric, columns), mean in means.items():
         noise = np.zeros(n) if (metric, columns) in counted else NOISE * _scale(claim) * rng.standard_normal(n)
         rows += [{"metric": metric, "value": mean + float(noise[seed]), "seed": seed, **dict(columns)} for seed in range(n)]
+    # every row is a unit of its own
+    alone = {column for clause in claim.clauses for column in clause.cluster} - {column for row in rows for column in row}
+    rows = [row | dict.fromkeys(alone, place) for place, row in enumerate(rows)]
     for wanted in claim.preconditions:
         if wanted.reduce == "count":
             rows += [{"metric": wanted.metric, "value": 1.0, "seed": k, **wanted.select} for k in range(int(wanted.value))]

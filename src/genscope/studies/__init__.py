@@ -13,6 +13,7 @@ PAPERS = {
     "simplicity-bias": "genscope.studies.simplicity_bias:SimplicityBias",
     "coherent-gradients": "genscope.studies.coherent_gradients:CoherentGradients",
     "inductive-bias-complexity": "genscope.studies.inductive_bias_complexity:InductiveBiasComplexity",
+    "explanation-hardness": "genscope.studies.explanation_hardness:ExplanationHardness",
     "scylla": "genscope.studies.scylla:Scylla",
 }
 """Name -> "module:class"."""
