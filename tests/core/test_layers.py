@@ -49,8 +49,8 @@ def test_imports_go_one_way() -> None:
     assert wrong == []
 
 
-GRADIENTS = {"coherence.py", "coherence_path.py", "ghost.py"}
-"""Measures of gradients, which need torch; all others are numpy."""
+GRADIENTS = {"coherence.py", "coherence_path.py", "ghost.py", "joint.py"}
+"""Measures that follow gradients and need torch; all others are numpy."""
 
 
 def test_core_and_tasks_do_not_import_torch() -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from genscope.core.errors import DataError
 
 if TYPE_CHECKING:
+    import numpy as np
     import polars as pl
 
 COLUMNS = ("example", "notion", "value", "sd", "n")
@@ -63,7 +64,11 @@ def difficulty_frame(rows: Iterable[Difficulty]) -> pl.DataFrame:
 
 
 def difficulty_columns(
-    notion: str, examples: Sequence[str], values: Sequence[float], sd: Sequence[float] | None = None, n: Sequence[int] | int = 1
+    notion: str,
+    examples: Sequence[str],
+    values: Sequence[float] | np.ndarray,
+    sd: Sequence[float] | np.ndarray | None = None,
+    n: Sequence[int] | np.ndarray | int = 1,
 ) -> pl.DataFrame:
     """A difficulty table of one notion from columns (lists or arrays) in the same order; a value that is no finite number leaves its row out."""
     import polars as pl
@@ -143,9 +148,34 @@ def is_difficulty_table(columns: Iterable[str]) -> bool:
     return {"example", "notion", "value"} <= set(columns)
 
 
-def read_difficulty(path: Path) -> pl.DataFrame:
-    """A difficulty table from a Parquet, CSV or JSONL file."""
+def difficulty_of_records(records: pl.DataFrame) -> pl.DataFrame:
+    """The difficulty table inside a frame of records: rows of the metric "difficulty" with example, notion and sd among their factors."""
+    import json
+
     import polars as pl
+
+    rows = records.filter((pl.col("metric") == "difficulty") & pl.col("value").is_not_null())
+    named = [json.loads(text) for text in rows["factors"]]
+    return difficulty_frame(
+        Difficulty(example=one["example"], notion=one["notion"], value=value, sd=one.get("sd"), n=n)
+        for one, value, n in zip(named, rows["value"], rows["n"], strict=True)
+        if "example" in one and "notion" in one
+    )
+
+
+def read_difficulty(path: Path) -> pl.DataFrame:
+    """A difficulty table from a Parquet, CSV or JSONL file, or from the records of a result folder (an audit of a response matrix)."""
+    import polars as pl
+
+    if path.is_dir():
+        if not (path / "records.parquet").is_file():
+            raise DataError(f"difficulty table {path}: a folder without records.parquet. Give a file, or the result folder of an audit")
+        found = difficulty_of_records(pl.read_parquet(path / "records.parquet"))
+        if not len(found):
+            raise DataError(
+                f"difficulty table {path}: this result folder holds no difficulties. Audit a response matrix first: genscope audit responses.csv"
+            )
+        return found
 
     readers = {".parquet": pl.read_parquet, ".csv": pl.read_csv, ".jsonl": pl.read_ndjson, ".ndjson": pl.read_ndjson}
     if not path.is_file():

@@ -127,6 +127,48 @@ def accuracies(rows: Sequence[Mapping[str, Any]], series: Sequence[str]) -> dict
     return finished(alt.layer(chance, rules, points), 260)
 
 
+def difficulty_curve(bins: Sequence[Mapping[str, Any]], curve: Sequence[Mapping[str, Any]], chance: float, title: str) -> dict[str, Any]:
+    """Accuracy over difficulty: bins with intervals, the non-increasing curve, and what guessing gives. bins: difficulty, accuracy, low, high, items; curve: difficulty, accuracy."""
+    import altair as alt
+
+    x = alt.X("difficulty:Q", title=title, scale=alt.Scale(zero=False), axis=alt.Axis(grid=False))
+    tips = [
+        alt.Tooltip("difficulty:Q", format=".3g"),
+        _percent_tip(alt, "accuracy"),
+        _percent_tip(alt, "low"),
+        _percent_tip(alt, "high"),
+        alt.Tooltip("items:Q"),
+    ]
+    line = (
+        alt.Chart(plain_data(alt, curve))
+        .mark_line(strokeWidth=1.5, opacity=0.6, color=ID_COLOUR, interpolate="step-after")
+        .encode(x=x, y=_percent_axis(alt, "accuracy", "accuracy"))
+    )
+    base = alt.Chart(plain_data(alt, bins))
+    rules = base.mark_rule(strokeWidth=2, color=OOD_COLOUR).encode(x=x, y=alt.Y("low:Q"), y2="high:Q")
+    points = base.mark_point(filled=True, size=80, opacity=1, color=OOD_COLOUR).encode(
+        x=x, y=_percent_axis(alt, "accuracy", "accuracy"), tooltip=tips
+    )
+    layers = [line, rules, points]
+    if chance > 0:
+        layers.insert(0, alt.Chart(alt.Data(values=[{"chance": chance}])).mark_rule(strokeDash=[4, 4], color=GREY).encode(y="chance:Q"))
+    return finished(alt.layer(*layers), 260)
+
+
+def histogram(rows: Sequence[Mapping[str, Any]], title: str) -> dict[str, Any]:
+    """Counts over a quantity. rows: low, high (ends of a bin), count."""
+    import altair as alt
+
+    tips = [alt.Tooltip("low:Q", format=".3g"), alt.Tooltip("high:Q", format=".3g"), alt.Tooltip("count:Q")]
+    x = alt.X("low:Q", title=title, bin="binned", scale=alt.Scale(zero=False), axis=alt.Axis(grid=False))
+    bars = (
+        alt.Chart(plain_data(alt, rows))
+        .mark_bar(color=ID_COLOUR)
+        .encode(x=x, x2="high:Q", y=alt.Y("count:Q", title="items", axis=alt.Axis(tickCount=4)), tooltip=tips)
+    )
+    return finished(bars, 180)
+
+
 def _axes(alt: Any, rows: Sequence[Mapping[str, Any]]) -> tuple[Any, Any, Any, Any]:
     names = list(SPLIT_NAMES.values())
     split = alt.Shape("name:N", scale=alt.Scale(domain=names, range=["circle", "diamond"]), legend=_legend(alt))

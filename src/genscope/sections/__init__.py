@@ -6,10 +6,13 @@ PROFILE = {
     "scylla": "genscope.sections.profile.scylla:ScyllaSection",
     "questions": "genscope.sections.profile.questions:QuestionsSection",
     "coherence": "genscope.sections.profile.coherence:CoherenceSection",
+    "difficulty": "genscope.sections.profile.difficulty:DifficultySection",
 }
 """Sections of `genscope profile`, in the order of the page."""
 AUDIT = {
     "duplicates": "genscope.sections.audit.duplicates:DuplicatesSection",
     "inductive_bias": "genscope.sections.audit.inductive_bias:InductiveBiasSection",
+    "difficulty": "genscope.sections.audit.difficulty:DifficultySection",
+    "notions": "genscope.sections.audit.notions:NotionsSection",
 }
 """Sections of `genscope audit`, in the order in which they run."""

@@ -14,6 +14,7 @@ PAPERS = {
     "coherent-gradients": "genscope.studies.coherent_gradients:CoherentGradients",
     "inductive-bias-complexity": "genscope.studies.inductive_bias_complexity:InductiveBiasComplexity",
     "explanation-hardness": "genscope.studies.explanation_hardness:ExplanationHardness",
+    "easy2hard": "genscope.studies.easy2hard:Easy2Hard",
     "scylla": "genscope.studies.scylla:Scylla",
 }
 """Name -> "module:class"."""

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Protocol, get_args
 
 from genscope.core.card import Card
 from genscope.core.errors import DataError, UsageError, unknown
@@ -32,17 +32,35 @@ _NAMES = {
     "split": ("split", "subset", "partition"),
     "id": ("id", "uid", "question_id", "example_id"),
     "choices": ("choices", "options"),
+    "difficulty": ("rating", "irt_b", "irt"),
 }
+LEVELS = 24
+"""Different numbers from which a guessed level column is taken for a difficulty on a continuous scale."""
 _ANSWER_IS = re.compile(r"answer(?:\s{1,8}is\s{0,8}:?|\s{0,8}:)", re.IGNORECASE)
 _NUMBER = re.compile(r"[-+−]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:[eE][-+]?\d{1,3})?")
 _NUMBERS = re.compile(r"\[([^\[\]]*)\]")
+
+
+class Asked(Protocol):
+    """What a model is asked by: a task that renders, states the form of the answer, and grades."""
+
+    name: str
+    scorer: str
+
+    def prompt(self, example: Example) -> str: ...
+
+    def answer_rule(self) -> str: ...
+
+    def score(self, example: Example, reply: str) -> Score: ...
+
+    def chance(self, example: Example) -> float: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuestionFile:
     """What was read: the task, its examples in file order, and which column was taken for what (shown to the user)."""
 
-    task: QuestionsTask
+    task: Asked
     examples: tuple[Example, ...]
     columns: dict[str, str]
     skipped: int
@@ -57,7 +75,8 @@ class QuestionsTask(Task):
     card = Card(motivation="practical", type="robustness", shift="assumed", source="naturally occurring", locus="pretrain-test")
 
     def __init__(self, name: str, scorer: Scorer) -> None:
-        self.name, self.title, self.scorer = name, name, scorer
+        self.name, self.title = name, name
+        self.scorer: str = scorer
 
     def prompt(self, example: Example) -> str:
         """The question, with its options by letter if it has some."""
@@ -120,6 +139,13 @@ def load(path: Path, named: Mapping[str, str]) -> QuestionFile:
     rows = _rows(path)
     header = list(dict.fromkeys(name for row in rows for name in row))
     columns = _columns(path, header, named)
+    if (
+        "level" in columns
+        and not {"level", "difficulty"} & {*named}
+        and "difficulty" not in columns
+        and _continuous(rows, columns["level"])
+    ):
+        columns["difficulty"] = columns.pop("level")
     usable = [row for row in rows if _filled(row.get(columns["input"])) and _filled(row.get(columns["target"]))]
     if not usable:
         raise DataError(
@@ -147,12 +173,22 @@ def load(path: Path, named: Mapping[str, str]) -> QuestionFile:
                 split,
                 None if level is None else order[level],
                 places.get(split, 0),
-                {"id": label, **({"level": level} if level is not None else {})},
+                {"id": label, **({"level": level} if level is not None else {}), **_difficulty(row, columns)},
             )
         )
         places[split] = places.get(split, 0) + 1
     shown = {**columns, "scorer": scorer}
     return QuestionFile(task=task, examples=tuple(examples), columns=shown, skipped=len(rows) - len(usable))
+
+
+def _continuous(rows: Sequence[Mapping[str, Any]], column: str) -> bool:
+    values = {str(row.get(column, "")) for row in rows}
+    return len(values) > LEVELS and all(_is_number(value) for value in values)
+
+
+def _difficulty(row: Mapping[str, Any], columns: Mapping[str, str]) -> dict[str, float]:
+    value = row.get(columns["difficulty"]) if "difficulty" in columns else None
+    return {"difficulty": float(str(value).replace(",", ""))} if _is_number(value) else {}
 
 
 def _example(

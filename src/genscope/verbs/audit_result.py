@@ -1,4 +1,4 @@
-"""Result folder of an audit: page, result.json, records.parquet, and the flagged rows as flagged.parquet and flagged.csv."""
+"""Result folder of an audit: page, result.json, records.parquet, the flagged rows as flagged.parquet and flagged.csv, and difficulty.parquet where a section tells difficulties."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from genscope.core.difficulty import difficulty_of_records
 from genscope.core.records import Record, records_frame
 from genscope.core.store import write_whole
 from genscope.core.text import clean
@@ -95,6 +96,9 @@ def write(
     failed = any(name in about["fail_on"] or one.kind in about["fail_on"] for name, one in found if one.severity != "info")
     result = AuditResult(folder, about, records, flagged, int(failed))
     write_whole(folder / "records.parquet", _parquet(records))
+    difficulty = difficulty_of_records(records)
+    if len(difficulty):
+        write_whole(folder / "difficulty.parquet", _parquet(difficulty))
     write_whole(folder / "flagged.parquet", _parquet(flagged))
     write_whole(folder / "flagged.csv", safe_csv(flagged))
     write_whole(folder / "result.json", (json.dumps(about, indent=2, ensure_ascii=False, sort_keys=True) + "\n").encode("utf-8", "replace"))

@@ -22,6 +22,7 @@ from genscope.models.model import Description, Model
 from genscope.sections.profile import questions_view
 from genscope.sections.profile.modes import ANSWER, MODES, SYSTEM, resolve_mode
 from genscope.sections.section import Cost, Outcome, ProfilePlan, Section, View
+from genscope.tasks.easy2hard import is_easy2hard
 from genscope.tasks.questions import QuestionFile, load
 
 SOURCE = "profile/questions"
@@ -37,7 +38,8 @@ class QuestionsSection(Section):
     needs = frozenset({"generate"})
 
     def fits(self, plan: ProfilePlan) -> bool:
-        return plan.data is not None
+        # a set of Easy2Hard-Bench has columns and scorers of its own: section difficulty asks it
+        return plan.data is not None and not is_easy2hard(plan.data)
 
     def check(self, model: Model, plan: ProfilePlan) -> None:
         self._read(plan)
@@ -46,18 +48,18 @@ class QuestionsSection(Section):
     def cost(self, model: Model, plan: ProfilePlan) -> Cost:
         read, mode = self._read(plan), self._mode(plan, model)
         examples = _chosen(read.examples, plan.n)
-        tokens_in = sum(estimate_tokens(_request(read, example, mode).messages[-1].content) for example in examples)
+        tokens_in = sum(estimate_tokens(asked(read, example, mode).messages[-1].content) for example in examples)
         tokens_out = {"cot": COT_TOKENS, "direct": DIRECT_TOKENS}.get(mode, 0) * len(examples)
         return Cost(requests=len(examples), tokens_in=tokens_in, tokens_out=tokens_out)
 
     def preview(self, model: Model, plan: ProfilePlan) -> str:
         read = self._read(plan)
-        return _shown(_request(read, read.examples[0], self._mode(plan, model)), model)
+        return shown(asked(read, read.examples[0], self._mode(plan, model)), model)
 
     def run(self, asker: Asker, plan: ProfilePlan) -> Outcome:
         read, mode = self._read(plan), self._mode(plan, asker.model)
         examples = _chosen(read.examples, plan.n)
-        rows = _ranked(asker, read, examples) if mode == "likelihood" else _answered(asker, read, examples, mode)
+        rows = ranked(asker, read, examples) if mode == "likelihood" else answered(asker, read, examples, mode)
         facts = {
             "file": (plan.data or "").__str__().rsplit("/", 1)[-1], "columns": read.columns, "scorer": read.task.scorer, "mode": mode, "n": len(rows),
             "levels": _level_names(examples), "skipped_rows": read.skipped,
@@ -91,24 +93,28 @@ def _chosen(examples: Sequence[Example], n: int | None) -> list[Example]:
     return [example for example in examples if n is None or example.index < n]
 
 
-def _request(read: QuestionFile, example: Example, mode: str) -> Request:
-    asked = read.task.prompt(example)
+def asked(read: QuestionFile, example: Example, mode: str) -> Request:
+    """The question as it is put in a mode: direct, cot or likelihood."""
+    question = read.task.prompt(example)
     ending = "Let's think step by step." if mode == "cot" else "Reply with the answer only."
-    text = f"{asked}\n\n{read.task.answer_rule()}\n{ending}" if mode != "likelihood" else asked
-    return Request(messages=(SYSTEM, Message("user", text)), prefill="" if mode == "cot" else ANSWER, plain=f"Question: {asked}\nAnswer:")
+    text = f"{question}\n\n{read.task.answer_rule()}\n{ending}" if mode != "likelihood" else question
+    return Request(
+        messages=(SYSTEM, Message("user", text)), prefill="" if mode == "cot" else ANSWER, plain=f"Question: {question}\nAnswer:"
+    )
 
 
 def asked_directly(read: QuestionFile, example: Example) -> Request:
     """The question as it is put without a chain of thought."""
-    return _request(read, example, "direct")
+    return asked(read, example, "direct")
 
 
-def _answered(asker: Asker, read: QuestionFile, examples: Sequence[Example], mode: str) -> list[Response]:
+def answered(asker: Asker, read: QuestionFile, examples: Sequence[Example], mode: str) -> list[Response]:
+    """The model's graded reply to each question."""
     model = asker.model
     chat = "chat" in model.abilities
     sampling = Sampling(max_tokens=COT_TOKENS if mode == "cot" and chat else DIRECT_TOKENS, stop=() if chat else ("\n",))
     blocks = [part[start : start + model.block] for part in _by_split(examples) for start in range(0, len(part), model.block)]
-    jobs = [GenerateJob(requests=tuple(_request(read, example, mode) for example in block), sampling=sampling) for block in blocks]
+    jobs = [GenerateJob(requests=tuple(asked(read, example, mode) for example in block), sampling=sampling) for block in blocks]
     answers = asker.generate(jobs, "asking your questions")
     lead = f"{ANSWER} " if not chat or (mode != "cot" and "prefill" in model.abilities) else ""
     return [
@@ -124,7 +130,7 @@ def _response(
     score = read.task.score(example, lead + reply.text)
     return Response(
         section="questions", kind="answer", task=read.task.name, level=example.level, split=example.split, index=example.index, example=example.id,
-        model=model.name, mode=mode, prompt_hash=request_hash(job, row), prompt=_shown(job.requests[row], model), reply=reply.text, thinking=reply.thinking,
+        model=model.name, mode=mode, prompt_hash=request_hash(job, row), prompt=shown(job.requests[row], model), reply=reply.text, thinking=reply.thinking,
         target=_target(example), parsed=score.parsed, how=score.how, answer="" if score.value is None else str(score.value)[:500], correct=score.correct,
         score=float(score.correct), chance=read.task.chance(example), tokens_in=reply.tokens_in, tokens_out=reply.tokens_out,
         truncated=reply.finish == "length", failed=(reply.error or "no reply") if reply.finish == "failed" else "", dropped=", ".join(reply.dropped),
@@ -132,9 +138,10 @@ def _response(
     )  # fmt: skip
 
 
-def _ranked(asker: Asker, read: QuestionFile, examples: Sequence[Example]) -> list[Response]:
+def ranked(asker: Asker, read: QuestionFile, examples: Sequence[Example]) -> list[Response]:
+    """The model's likeliest option for each question."""
     jobs = [
-        ScoreJob(request=_request(read, example, "likelihood"), continuations=tuple(f" {option}" for option in example.input["choices"]))
+        ScoreJob(request=asked(read, example, "likelihood"), continuations=tuple(f" {option}" for option in example.input["choices"]))
         for example in examples
     ]
     rows = []
@@ -145,7 +152,7 @@ def _ranked(asker: Asker, read: QuestionFile, examples: Sequence[Example]) -> li
         rows.append(
             Response(
                 section="questions", kind="answer", task=read.task.name, level=example.level, split=example.split, index=example.index, example=example.id,
-                model=asker.model.name, mode="likelihood", prompt_hash=request_hash(job), prompt=_shown(job.request, asker.model),
+                model=asker.model.name, mode="likelihood", prompt_hash=request_hash(job), prompt=shown(job.request, asker.model),
                 reply=job.continuations[best].strip(), target=_target(example), parsed=True, how="strict", answer=str(best), correct=best == example.target,
                 score=means[example.target] - max(others) if others else None, chance=read.task.chance(example), factors=canonical(dict(example.factors)),
             )
@@ -218,5 +225,10 @@ def _target(example: Example) -> str:
     return str(options[example.target]) if options and isinstance(example.target, int) else str(example.target)
 
 
-def _shown(asked: Request, model: Model) -> str:
-    return message_text(asked.messages, asked.prefill if "prefill" in model.abilities else "") if "chat" in model.abilities else asked.plain
+def shown(request: Request, model: Model) -> str:
+    """A request as the model would get it."""
+    return (
+        message_text(request.messages, request.prefill if "prefill" in model.abilities else "")
+        if "chat" in model.abilities
+        else request.plain
+    )
