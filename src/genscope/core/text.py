@@ -44,3 +44,12 @@ def shorten(text: str, limit: int = 200) -> str:
     """One line of at most `limit` characters, for messages."""
     line = " ".join(clean(text, 10 * limit).split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def many(count: int, noun: str, nouns: str = "") -> str:
+    """A count with its noun.
+
+    >>> many(1, "row"), many(2000, "row"), many(0, "class", "classes")
+    ('1 row', '2,000 rows', '0 classes')
+    """
+    return f"{count:,} {noun if count == 1 else nouns or noun + 's'}"

@@ -106,35 +106,23 @@ def curves(
     return Chart(finished(lines, height), title, caption, alt=f"{title}: {y} over {x}")
 
 
-def scatter(
-    rows: Sequence[Mapping[str, Any]],
-    *,
-    title: str,
-    x: str,
-    y: str,
-    caption: str = "",
-    size: int = 40,
-    height: int = 280,
-    shapes: bool = True,
-) -> Chart:
-    """Points, one series a name. rows: x, y, name, and `detail` for the tooltip."""
+def skills(rows: Sequence[Mapping[str, Any]], title: str, caption: str) -> Chart:
+    """Values from 0 to 1 with intervals, one row a name, in the order given. rows: name, value, low, high."""
     import altair as alt
 
-    series = list(dict.fromkeys(row["name"] for row in rows))
-    legend = alt.Legend(title=None, orient="top", columns=3, labelLimit=220, symbolOpacity=1) if len(series) > 1 else None
-    colours = alt.Scale(domain=series, range=[COLOURS[k % len(COLOURS)] for k in range(len(series))])
-    tips = [alt.Tooltip("name:N"), alt.Tooltip("detail:N"), alt.Tooltip("x:Q", format=".4g"), alt.Tooltip("y:Q", format=".4g")]
-    encoded: dict[str, Any] = {"color": alt.Color("name:N", sort=series, scale=colours, legend=legend)}
-    if shapes and len(series) > 1:
-        encoded["shape"] = alt.Shape("name:N", sort=series, legend=legend)
-    points = (
-        alt.Chart(plain_data(alt, rows))
-        .mark_point(filled=True, size=size, opacity=0.6)
-        .encode(
-            x=alt.X("x:Q", title=x, scale=alt.Scale(zero=False)),
-            y=alt.Y("y:Q", title=y, scale=alt.Scale(zero=False)),
-            tooltip=tips,
-            **encoded,
-        )
+    y = alt.Y(
+        "name:N", sort=[row["name"] for row in rows], title=None, axis=alt.Axis(labelLimit=220, grid=False, ticks=False, domain=False)
     )
-    return Chart(finished(points, height), title, caption, alt=f"{title}: {y} against {x}")
+    base = alt.Chart(plain_data(alt, rows))
+    tips = [
+        alt.Tooltip("name:N"),
+        alt.Tooltip("value:Q", format=".3f"),
+        alt.Tooltip("low:Q", format=".3f"),
+        alt.Tooltip("high:Q", format=".3f"),
+    ]
+    rules = base.mark_rule(strokeWidth=2, color=COLOURS[1], clip=True).encode(
+        y=y, x=alt.X("low:Q", title=None, scale=alt.Scale(domain=[0, 1])), x2="high:Q"
+    )
+    points = base.mark_point(filled=True, size=80, color=COLOURS[1], opacity=1, clip=True).encode(y=y, x=alt.X("value:Q"), tooltip=tips)
+    told = " ".join(f"{row['name']}: {row['value']:.2f}." for row in rows[:5])
+    return Chart(finished(alt.layer(rules, points), 26 * max(3, len(rows))), title, caption, alt=f"{title}: {told}")

@@ -14,5 +14,10 @@ AUDIT = {
     "inductive_bias": "genscope.sections.audit.inductive_bias:InductiveBiasSection",
     "difficulty": "genscope.sections.audit.difficulty:DifficultySection",
     "notions": "genscope.sections.audit.notions:NotionsSection",
+    "conflicts": "genscope.sections.audit.conflicts:ConflictsSection",
+    "leaks": "genscope.sections.audit.leaks:LeaksSection",
+    "imbalance": "genscope.sections.audit.imbalance:ImbalanceSection",
+    "shortcuts": "genscope.sections.audit.shortcuts:ShortcutsSection",
+    "bad_values": "genscope.sections.audit.bad_values:BadValuesSection",
 }
 """Sections of `genscope audit`, in the order in which they run."""

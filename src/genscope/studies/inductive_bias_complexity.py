@@ -348,7 +348,7 @@ def _error_figure(records: pl.DataFrame) -> list[Block]:
 
     import polars as pl
 
-    from genscope.pages.study_charts import scatter
+    from genscope.pages.scatter import scatter
 
     chosen = records.filter((pl.col("metric") == "test_error") & (pl.col("arm") == "claim"))
     rows = []
@@ -363,7 +363,7 @@ def _circle_figure(records: pl.DataFrame) -> list[Block]:
 
     import polars as pl
 
-    from genscope.pages.study_charts import scatter
+    from genscope.pages.scatter import scatter
 
     chosen = records.filter(pl.col("metric").is_in(["exact", "bound"]) & (pl.col("arm") == "claim"))
     rows = []

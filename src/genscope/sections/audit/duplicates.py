@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from genscope.core.records import Record
+from genscope.core.text import many
 from genscope.sections.audit.equal_rows import equal_rows
 from genscope.sections.audit.splits import training_first
 from genscope.sections.audit_section import EXAMPLES, AuditCost, AuditLab, AuditOutcome, AuditSection, Case, Finding, counted
@@ -60,7 +61,7 @@ def _inside(data: Dataset, rows: np.ndarray, group: np.ndarray, split: np.ndarra
     again, partner = again[keep], partner[keep]
     return [
         counted(
-            "duplicate", f"{len(again):,} rows repeat an earlier row of {'their split' if data.has('split') else 'the data'} exactly", len(again), data.rows, "medium" if len(again) >= 0.01 * data.rows else "low",
+            "duplicate", f"{many(len(again), 'row')} repeat an earlier row of {'their split' if data.has('split') else 'the data'} exactly", len(again), data.rows, "medium" if len(again) >= 0.01 * data.rows else "low",
             "keep one of each, or give each a weight; repeats count as independent rows in every interval", rows=again, partners=partner,
             cases=[Case(rows=(int(partner[k]), int(again[k])), note="equal inputs") for k in range(min(EXAMPLES, len(again)))], remove=again,
         )
