@@ -12,6 +12,7 @@ PROFILE = {
 AUDIT = {
     "duplicates": "genscope.sections.audit.duplicates:DuplicatesSection",
     "inductive_bias": "genscope.sections.audit.inductive_bias:InductiveBiasSection",
+    "label_errors": "genscope.sections.audit.label_errors:LabelErrorsSection",
     "difficulty": "genscope.sections.audit.difficulty:DifficultySection",
     "notions": "genscope.sections.audit.notions:NotionsSection",
     "conflicts": "genscope.sections.audit.conflicts:ConflictsSection",
