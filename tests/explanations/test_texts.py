@@ -54,7 +54,7 @@ def test_the_released_form_is_read_with_its_traps(tmp_path: Path, monkeypatch: p
     assert easy.test[3].other == "Dot"
     assert audited([easy, hard])["hard: disputed in test"] == 4
     text = '"A said\x0b it" because _ won.\tA "x"\tB\tB\tagree\tIf X says "it", Y wins'
-    (tmp_path / "odd.tsv").write_bytes(text.encode() + "\r\n".encode() + row(1, "easy").encode())
+    (tmp_path / "odd.tsv").write_bytes(text.encode() + b"\r\n" + row(1, "easy").encode())
     items = read_items(tmp_path / "odd.tsv")
     assert len(items) == 2
     assert items[0].options == ('A "x"', "B")
