@@ -256,7 +256,7 @@ def _solves(cell: Cell, lab: Lab, size: Size) -> list[Record]:
     permuted = bool(cell.settings.get("permuted"))
     everything = [(one, place, item) for one in HARDNESS for place, item in enumerate(explained(one).everything)]
     group = dict(zip([(one, place) for one, place, _ in everything], twins([item for _, _, item in everything]), strict=True))
-    rows = []
+    rows: list[tuple[str, int, Item, float]] = []
     for hardness in HARDNESS if permuted else (cell.settings["hardness"],):
         items, margins = _scored(lab, size, hardness)
         rows += [
@@ -282,7 +282,7 @@ def exchanged_tags(tags: Sequence[str], groups: Sequence[int], seed: Seed) -> li
     made, rng = list(tags), seed.rng()
     for size in sorted({len(rows) for rows in members.values()}):
         alike = [rows for rows in members.values() if len(rows) == size]
-        for rows, source in zip(alike, rng.permutation(len(alike)), strict=True):
+        for rows, source in zip(alike, rng.permutation(len(alike)).tolist(), strict=True):
             for here, there in zip(rows, alike[source], strict=True):
                 made[here] = tags[there]
     return made
@@ -333,7 +333,7 @@ def _judges(cell: Cell, lab: Lab, size: Size) -> list[Record]:
     return records
 
 
-def derangement(rules: Sequence[str], seed: Seed) -> list[str]:
+def derangement(rules: list[str], seed: Seed) -> list[str]:
     """The same texts, each at another's place (a drawn cycle through all of them)."""
     order = seed.rng().permutation(len(rules))
     made = list(rules)

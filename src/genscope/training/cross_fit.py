@@ -40,7 +40,11 @@ def cross_fit_texts(texts: Sequence[str], y: Int[np.ndarray, " N"], seed: Seed, 
     except ImportError as error:
         raise missing_extra("Label errors are looked for by small models of scikit-learn", "train") from error
     hashed = HashingVectorizer(
-        n_features=WORDS, ngram_range=(1, 2), norm=None, alternate_sign=False, token_pattern=r"(?u)\b\w+\b"
+        n_features=WORDS,
+        ngram_range=(1, 2),
+        norm=None,
+        alternate_sign=False,
+        token_pattern=r"(?u)\b\w+\b",  # pyright: ignore[reportArgumentType]
     ).transform(texts)
     x = TfidfTransformer(sublinear_tf=True).fit_transform(hashed)
 
@@ -62,7 +66,11 @@ def cross_fit_arrays(x: Float[np.ndarray, "N D"], y: Int[np.ndarray, " N"], seed
 
     def model(number: int) -> Any:
         return MLPClassifier(
-            (64,), learning_rate_init=3e-3, batch_size=64, alpha=1e-3, random_state=seed.child("model", number).integer(31)
+            (64,),
+            learning_rate_init=3e-3,
+            batch_size=64,
+            alpha=1e-3,
+            random_state=seed.child("model", number).integer(31),  # pyright: ignore[reportArgumentType]
         )
 
     return _cross_fit(rows, y, model, seed, folds, epochs, advance)
