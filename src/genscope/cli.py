@@ -12,6 +12,7 @@ from genscope import __version__
 from genscope.core.errors import GenscopeError
 
 INTERRUPTED = 130
+DEFECT = 70
 _QUESTIONS = Group("What is asked", sort_key=1)
 _OWN = Group("Your own questions (--data)", sort_key=2)
 _SPENDING = Group("Endpoints and spending", sort_key=3)
@@ -24,15 +25,17 @@ app = App(
 
     Start here:
 
-      genscope profile demo            a made-up model, 10 seconds, nothing to install
+      genscope profile demo                  a made-up model: 10 s, no key
 
-      genscope profile smollm2         a real language model on this computer's CPU
+      genscope profile smollm2               a real one, on this computer's CPU
 
-      genscope profile openai:gpt-4o-mini --dry-run      what an endpoint would be asked
+      genscope profile openai:gpt-4o-mini --dry-run     what would it be asked?
 
-      genscope audit data.jsonl        what in a data set would spoil a conclusion
+      genscope audit data.jsonl              what would spoil a conclusion?
 
-      genscope study run simplicity-bias --scale smoke   a paper that runs
+      genscope study run simplicity-bias --scale smoke  a paper that runs
+
+    Every command takes --debug, which shows where an error came from.
     """,
     help_format="plaintext",
     help_flags=["--help", "-h"],
@@ -75,7 +78,7 @@ def profile(
 ) -> int:  # fmt: skip
     """Does this model generalize or lean on familiar data, and at which complexity does it break?
 
-    Examples:
+    For example:
 
       genscope profile smollm2 --scale smoke
 
@@ -143,7 +146,7 @@ def compare(
 ) -> int:  # fmt: skip
     """Which of two models generalizes better? Both answer the same new (OOD) questions, made of numbers that neither wrote itself.
 
-    Examples:
+    For example:
 
       genscope compare smollm2 hf:./my-finetuned-model --scale smoke
 
@@ -172,7 +175,7 @@ def list_(
 ) -> int:
     """What is there: tasks with level, chance and one example, sections, studies, models and data sets.
 
-    Examples:
+    For example:
 
       genscope list
 
@@ -198,7 +201,7 @@ def doctor(
 ) -> int:
     """What is installed and what works here: versions, extras, device, data, and the store with its size.
 
-    Examples:
+    For example:
 
       genscope doctor
 
@@ -216,29 +219,71 @@ def doctor(
     return 0
 
 
-app.command("genscope.cli_study:app", name="study", help="Is this paper's claim true here? Executable papers with verdicts and placebos.")
+_STUDY, _PAPERS, _REPORT = (
+    """Is this paper's claim true here? Executable papers with verdicts and placebos.
+
+    For example:
+
+      genscope study run simplicity-bias --scale smoke
+
+      genscope study show simplicity-bias
+    """,
+    """Which executable papers bear on my question?
+
+    For example:
+
+      genscope papers shortcut features
+
+      genscope papers --type robustness
+    """,
+    """One static, offline site: every executable paper with search and filters, a page a paper, a page a profile.
+
+    For example:
+
+      genscope report --out site
+    """,
+)
+# said here, because the module of these commands is loaded only when one of them runs
+app.command("genscope.cli_study:app", name="study", help=_STUDY)
 app.command("genscope.cli_audit:audit", name="audit")
-app.command("genscope.cli_study:papers", name="papers")
-app.command("genscope.cli_study:report", name="report")
+app.command("genscope.cli_study:papers", name="papers", help=_PAPERS)
+app.command("genscope.cli_study:report", name="report", help=_REPORT)
 app.register_install_completion_command()
 
 
 def main(tokens: list[str] | None = None) -> None:
-    """Entry point: runs the command and leaves with its exit code (0 done, 2 usage, 3 missing, 4 incomplete, 130 interrupt)."""
+    """Entry point: runs the command and leaves with its exit code (0 done, 2 usage, 3 missing, 4 incomplete, 70 a defect of genscope, 130 interrupt)."""
     arguments = sys.argv[1:] if tokens is None else tokens
     debug = "--debug" in arguments
     arguments = [word for word in arguments if word != "--debug"]
     try:
         code = app(arguments, exit_on_error=False, print_error=False)
     except CycloptsError as error:
-        code = _refuse(str(error), 2, debug)
+        code = _refuse(f"{error} Examples: genscope {_command(arguments)}--help", 2, debug)
     except GenscopeError as error:
         code = _refuse(f"{error}", error.exit_code, debug)
     except KeyboardInterrupt:
         code = _refuse("Interrupted. What was finished is kept; the same command resumes.", INTERRUPTED, debug)
     except BrokenPipeError:
         code = 0
+    except Exception as error:  # house: whatever else went wrong is a defect; a user gets one line, and the traceback with --debug
+        said = f"{type(error).__name__}: {error}"
+        code = _refuse(
+            f"a defect of genscope: {said}. What was finished is kept. Run it again with --debug and report what it shows", DEFECT, debug
+        )
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _command(arguments: list[str]) -> str:
+    """The command's words at the beginning of a command line, with a space behind."""
+    words: list[str] = []
+    known: App | None = app
+    for word in arguments:
+        if known is None or word.startswith("-") or word not in list(known):
+            break
+        words.append(f"{word} ")
+        known = known[word] if word == "study" else None
+    return "".join(words)
 
 
 def _refuse(text: str, code: int, debug: bool) -> int:

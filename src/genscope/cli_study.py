@@ -11,14 +11,6 @@ from genscope.core.progress import Progress
 
 app = App(
     name="study",
-    help="""Is this paper's claim true here? Executable papers with verdicts and placebos.
-
-    Examples:
-
-      genscope study run simplicity-bias --scale smoke
-
-      genscope study show simplicity-bias
-    """,
     help_format="plaintext",
     help_flags=["--help", "-h"],
     result_action="return_value",
@@ -28,7 +20,12 @@ _Json = Annotated[bool, Parameter(negative="", help="Print it as JSON")]
 
 @app.command(name="list")
 def list_(*, json: _Json = False) -> int:
-    """Every study with its question, scale and published verdicts."""
+    """Every study with its question, scale and published verdicts.
+
+    For example:
+
+      genscope study list
+    """
     from genscope.pages.terminal import show_tables
     from genscope.verbs.papers import studies_table
 
@@ -41,7 +38,7 @@ def list_(*, json: _Json = False) -> int:
 def show(name: Annotated[str, Parameter(help="A study's name (`genscope study list`)")], *, json: _Json = False) -> int:
     """Question, design, claims, placebos, deviations, and what was published.
 
-    Example:
+    For example:
 
       genscope study show simplicity-bias
     """
@@ -76,7 +73,7 @@ def run(
 
     Leaves with 0 when every claim is reproduced, 1 when some is not, 4 when some is inconclusive, 5 when a claim was edited after its run.
 
-    Examples:
+    For example:
 
       genscope study run simplicity-bias
 
@@ -108,7 +105,12 @@ def run(
 
 @app.command
 def check(name: Annotated[str, Parameter(help="A study's name")], *, json: _Json = False) -> int:
-    """Does every claim judge as it should on made-up records (satisfied, violated, too few), and do the splits not overlap?"""
+    """Does every claim judge as it should on made-up records (satisfied, violated, too few), and do the splits not overlap?
+
+    For example:
+
+      genscope study check simplicity-bias
+    """
     from genscope.pages.terminal import show_check
     from genscope.verbs.study import check as verb
 
@@ -133,14 +135,7 @@ def papers(
     locus: Annotated[str | None, Parameter(help="train-test, finetune train-test, pretrain-train, pretrain-test or multiple")] = None,
     json: _Json = False,
 ) -> int:
-    """Which executable papers bear on my question?
-
-    Examples:
-
-      genscope papers shortcut features
-
-      genscope papers --type robustness
-    """
+    """Which executable papers bear on my question?"""
     from genscope.pages.terminal import show_tables
     from genscope.verbs.papers import search
 
@@ -156,12 +151,7 @@ def report(
     runs: Annotated[Path, Parameter(help="Folder whose result folders are shown beside the published results")] = Path("genscope-runs"),
     json: _Json = False,
 ) -> int:
-    """One static, offline site: every executable paper with search and filters, a page a paper, a page a profile.
-
-    Example:
-
-      genscope report --out site
-    """
+    """One static, offline site: every executable paper with search and filters, a page a paper, a page a profile."""
     from genscope.verbs.report import report as verb
 
     made = verb(out, runs)

@@ -145,6 +145,11 @@ def test_keys_are_blotted_out() -> None:
     assert "abc" not in without_keys("Incorrect key: abc-123 given", "abc-123")
     assert without_keys("Authorization: Bearer eyJhbGciOi.x") == "Authorization: [key]"
     assert without_keys("bad sk-proj1234567890") == "bad [key]"
+    assert without_keys("api key_9f8e7d6c5b4a refused, token abcd1234efgh too") == "api [key] refused, [key] too"
+    assert (
+        without_keys("Incorrect API key provided. The token consumption is high")
+        == "Incorrect API key provided. The token consumption is high"
+    )
 
 
 def test_frames_have_fixed_schemas_even_when_empty() -> None:

@@ -54,9 +54,34 @@ def test_hostile_text_is_escaped_everywhere() -> None:
 
 def test_samples_keep_to_their_share_of_the_page() -> None:
     kept = limited([sample(number, "long " * 2_000) for number in range(1_000)])
-    assert 50 < len(kept) < 200
+    assert 200 < len(kept) < 1_000
     assert len(str(kept)) < SAMPLES_BYTES
-    assert kept[0]["prompt"].endswith("(cut here)")
+    assert len(limited([sample(number) for number in range(300)])) == 300
+
+
+def test_long_replies_push_no_group_off_the_page() -> None:
+    """All levels, splits and verdicts of a chain of thought: 2 x 6 x 4 x 3 samples of 60 kB each."""
+    reply = f"first words {'long ' * 12_000} The answer is 7."
+    kept = limited([sample(number, reply) for number in range(144)])
+    assert [row["target"] for row in kept] == [str(number) for number in range(144)]
+    assert kept[0]["reply"].startswith("first words")
+    assert "(cut here)" in kept[0]["reply"]
+    assert kept[0]["reply"].endswith("The answer is 7.")
+    page = render_page("t", "profile", [Samples([sample(number, reply) for number in range(144)])], script=False)
+    assert len(page.encode()) < SAMPLES_BYTES + 20_000
+
+
+def test_verdicts_print_no_interval_without_width_and_plain_margins() -> None:
+    clauses = [
+        {"metric": "length", "relation": "within", "margin": [3.0, 16.0], "effect": 8.0, "ci": [8.0, 8.0], "adjusted_p": None, "outcome": "holds"},
+        {"metric": "skill", "relation": "rank", "margin": 0.0, "effect": -0.4683, "ci": [-0.507, -0.429], "adjusted_p": 0.0002, "outcome": "holds"},
+        {"metric": "small", "relation": ">", "margin": 0.7, "effect": 0.98, "ci": [0.97, 0.99], "adjusted_p": None, "outcome": "holds"},
+    ]  # fmt: skip
+    claim = {"id": "C", "verdict": "reproduced", "sentence": "s", "clauses": clauses, "n": 9, "placebo": None, "reason": "r"}
+    page = render_page("t", "profile", [Verdicts([claim])], script=False)
+    assert "<dt>length within 3 to 16</dt><dd>8 · holds</dd>" in page
+    assert "<dt>skill: a rank trend beyond 0</dt><dd>−0.468 (−0.507 to −0.429), p 0.0002 · holds</dd>" in page
+    assert "<dt>small &gt; 0.7</dt><dd>0.980 (0.970 to 0.990) · holds</dd>" in page
 
 
 def test_cells() -> None:

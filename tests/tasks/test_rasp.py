@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from genscope.core.errors import TaskError
 from genscope.core.seeds import Seed
-from genscope.tasks.length import END, EQUALS, FIRST_HINT, PLUS, START, TASKS, with_symbols
+from genscope.tasks.length import END, EQUALS, FIRST_HINT, MINUS_SIGN, PLUS, PLUS_SIGN, SEPARATOR, START, TASKS, with_symbols
 from genscope.tasks.rasp import Program, Seq, decode, full, indices, kqv, run, sel_width, select, seq_map, size, tok_map
 from genscope.tasks.rasp.core import aggr, anything
 from genscope.tasks.rasp.library import (
@@ -214,6 +214,43 @@ def test_tasks_make_what_they_say(name: str) -> None:
                 assert int("".join(map(str, total[::-1] if "reversed" in name else total))) == sum(numbers)
     assert len(seen) > 1
     assert task.examples(7, 3, Seed("a")) == task.examples(7, 5, Seed("a"))[:3]
+
+
+@pytest.mark.parametrize(
+    ("name", "prompt", "answer"),
+    [
+        ("mode_scratchpad", [START, 4, 7, 4, SEPARATOR], [7, FIRST_HINT, 4, FIRST_HINT + 1, 4]),
+        ("and_tail_constant", [START, 1, 1, 1, 1, SEPARATOR], [1]),
+    ],
+)
+def test_formats_worked_by_hand(name: str, prompt: list[int], answer: list[int]) -> None:
+    """The format's rule applied to a drawn example gives the answer that the rule's words give by hand."""
+    length = len(prompt) - 2
+    rng = Seed("by hand").rng()
+    for _ in range(20_000):
+        one = TASKS[name].sample(length, rng)
+        if list(one.prompt) == prompt:
+            assert list(one.answer) == [*answer, END]
+            return
+    pytest.fail("the example was never drawn")
+
+
+def test_the_last_quarter_is_constant_or_ignored() -> None:
+    constant, ignored = (TASKS[name].examples(20, 300, Seed("tail")) for name in ("and_tail_constant", "and_tail_ignored"))
+    assert all(one.prompt[16:21] == (1,) * 5 and one.answer[0] == int(all(one.prompt[1:-1])) for one in constant)
+    assert all(one.answer[0] == int(all(one.prompt[1:16])) for one in ignored)
+    assert {one.answer[0] for one in ignored if 0 in one.prompt[16:21]} == {0, 1}
+    assert 0.4 < sum(one.answer[0] for one in constant) / 300 < 0.6
+
+
+def test_a_shuffled_scratchpad_has_the_words_and_the_sign_of_the_real_one() -> None:
+    real, shuffled = (TASKS[name].examples(12, 60, Seed("pad")) for name in ("parity_scratchpad", "parity_shuffled"))
+    for one in shuffled:
+        ones = sum(code == 1 for code in one.prompt)
+        assert one.answer[-2] == (PLUS_SIGN if ones % 2 == 0 else MINUS_SIGN)
+        assert len(one.answer) == 2 * ones + 2
+    assert any(one.answer[0] != PLUS_SIGN for one in shuffled)
+    assert all(one.answer[0] == PLUS_SIGN for one in real)
 
 
 def test_too_long_and_too_small_are_refused() -> None:

@@ -14,36 +14,59 @@ from genscope.core.seeds import Seed
 from genscope.models import names
 from genscope.models.small_lm import POSITIONS, SmallLM, word_tokenizer
 from genscope.tasks.length import TASKS
-from genscope.training.sequences import (
-    IGNORED,
-    Codec,
-    SequenceRecipe,
-    answer_loss,
-    batch_of,
-    exact_match,
-    greedy,
-    keep_run,
-    train_sequences,
-)
+from genscope.training.packing import IGNORED, pack
+from genscope.training.sequences import SequenceRecipe, as_tokens, exact_match, greedy, keep_run, mean_loss, token_table, train_sequences
 
 SHORT = SequenceRecipe(task="majority", seed=Seed("t"), lengths=(1, 5), updates=60, batch=16, width=16, heads=2, table=32, look_every=30)
 
 
-def test_the_loss_is_that_of_the_answers_tokens_alone() -> None:
-    task = TASKS["unique_copy"]
-    codes = Codec(task).table()
-    examples = [task.sample(length, Seed("loss", length).rng()) for length in (2, 5)]
-    tokens, labels = batch_of(examples, codes)
-    assert (labels != IGNORED).sum(1).tolist() == [3, 6]
-    net = SmallLM(vocabulary=2 + len(codes), width=16, heads=2).build(Seed("net"))
-    offsets = torch.tensor([3, 0])
+def pairs_of(lengths: tuple[int, ...], codes: dict[int, int]) -> list[Any]:
+    return [as_tokens(TASKS["unique_copy"].sample(length, Seed("loss", length).rng()), codes) for length in lengths]
+
+
+@pytest.mark.parametrize(("whole", "log_n_base"), [(False, None), (True, None), (False, 20.0)])
+@pytest.mark.parametrize("positions", ["learned", "none", "rope"])
+def test_a_packed_batch_has_the_loss_and_gradients_of_its_sequences_one_by_one(positions: Any, whole: bool, log_n_base: Any) -> None:
+    codes = token_table(TASKS["unique_copy"])
+    pairs, offsets = (
+        pairs_of((2, 5, 1, 3), codes),
+        [3, 0, 6, 9],
+    )  # 6 follows 3 + 2 * 2 + 2 - ...: neighbours must not look like one sequence
+    batch = pack(pairs, offsets, context=24, whole=whole)
+    assert batch.tokens.shape == (2, 24)
+    assert int((batch.labels != IGNORED).sum()) == sum(len(a) + (len(p) - 1 if whole else 0) for p, a in pairs)
+    net: Any = SmallLM(vocabulary=2 + len(codes), width=16, heads=2, positions=positions, log_n_base=log_n_base).build(Seed("net"))
     terms = []
-    for row, one in enumerate(examples):
-        whole = [codes[code] for code in (*one.prompt, *one.answer)]
-        places = torch.arange(len(whole))[None] + offsets[row]
-        logits = net(input_ids=torch.tensor([whole]), position_ids=places).logits[0]
-        terms += [-logits[t - 1].log_softmax(-1)[whole[t]] for t in range(len(one.prompt), len(whole))]
-    assert float(answer_loss(net, tokens, labels, offsets).detach()) == pytest.approx(float(torch.stack(terms).mean().detach()), rel=1e-5)
+    for (prompt, answer), offset in zip(pairs, offsets, strict=True):
+        row = torch.tensor([[*prompt, *answer]])
+        logits = net(input_ids=row, position_ids=torch.arange(row.shape[1])[None] + offset).logits[0]
+        terms += [-logits[t - 1].log_softmax(-1)[row[0, t]] for t in range(1 if whole else len(prompt), row.shape[1])]
+    one_by_one = torch.stack(terms).mean()
+    together = mean_loss(net, batch)
+    assert float(together.detach()) == pytest.approx(float(one_by_one.detach()), rel=1e-5)
+    wanted = torch.autograd.grad(one_by_one, [p for p in net.parameters() if p.requires_grad])
+    found = torch.autograd.grad(together, [p for p in net.parameters() if p.requires_grad])
+    assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(wanted, found, strict=True))
+
+
+def test_neighbours_never_look_like_one_sequence() -> None:
+    batch = pack([([5, 6], [7]), ([8], [9, 9])], [0, 3], context=8)
+    assert batch.positions[0].tolist() == [0, 1, 2, 2, 3, 4, 0, 0]
+    assert batch.labels[0].tolist() == [IGNORED, IGNORED, 7, IGNORED, 9, 9, IGNORED, IGNORED]
+    assert pack([([5, 6], [7]), ([8], [9, 9])], [0, 3], context=1).tokens.tolist() == [[5, 6, 7], [8, 9, 9]]
+
+
+def test_log_n_temperature_scales_queries_by_the_keys_they_see() -> None:
+    """At as many keys as the base the temperature is 1; with base b and n keys, log n / log b."""
+    plain, sharp = (SmallLM(vocabulary=9, layers=1, width=16, heads=2, log_n_base=base).build(Seed("t")).eval() for base in (None, 4.0))
+    tokens = torch.tensor([[2, 3, 4, 5, 6, 7, 8, 2]])
+    with torch.no_grad():
+        one, two = plain(input_ids=tokens).logits[0], sharp(input_ids=tokens).logits[0]
+        assert torch.allclose(one[3], two[3], atol=1e-6)
+        assert not torch.allclose(one[7], two[7], atol=1e-6)
+        plain.transformer.h[0].attn.c_attn.weight[:, :16] *= 1.5  # log 8 / log 4
+        plain.transformer.h[0].attn.c_attn.bias[:16] *= 1.5
+        assert torch.allclose(plain(input_ids=tokens).logits[0, 7], two[7], atol=1e-5)
 
 
 @pytest.mark.parametrize("positions", POSITIONS)

@@ -5,8 +5,6 @@ The only module that imports inspect_ai. It is loaded by Inspect at every start 
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -28,6 +26,7 @@ from genscope.core.example import Example
 from genscope.core.reply import GenerateJob, Message, OnReplies, Reply, Request, Sampling
 from genscope.core.seeds import Seed
 from genscope.core.text import REPLY_CHARACTERS, clean, shorten, without_keys
+from genscope.models.background import Background
 from genscope.models.model import Description, Model
 from genscope.models.names import Name
 from genscope.models.thinking import split_thinking
@@ -108,59 +107,43 @@ class InspectModel(Model):
         return Description(name=self.name, sentence=f"{self.model} through Inspect", facts={"system": self.system} if self.system else {})
 
     def generate(self, jobs: Sequence[GenerateJob], done: OnReplies, stop: Callable[[], bool]) -> None:
-        """Jobs run in an event loop in a thread of its own; an error that concerns every request (a missing key) is one clear error."""
-        found: list[BaseException] = []
-        finished: list[tuple[int, list[Reply]]] = []
-        ready = threading.Condition()
+        _Run(self, jobs, stop).deliver(done, f"Check the provider's package and key, as for `inspect eval --model {self.model}`")
 
-        def give(place: int, replies: list[Reply]) -> None:
-            with ready:
-                finished.append((place, replies))
-                ready.notify()
 
-        def main() -> None:
-            try:
-                asyncio.run(self._all(jobs, give, stop))
-            except (Exception, SystemExit) as error:  # house: whatever a provider raises is said in one sentence below
-                found.append(error)
-            finally:
-                give(-1, [])
+class _Run(Background):
+    """One call of `generate`."""
 
-        threading.Thread(target=main, name="genscope-inspect", daemon=True).start()
-        while True:
-            with ready:
-                while not finished:
-                    ready.wait()
-                place, replies = finished.pop(0)
-            if place < 0:
-                break
-            done(place, replies)
-        if found:
-            said = shorten(without_keys(f"{type(found[0]).__name__}: {found[0]}"), 300)
+    def __init__(self, subject: InspectModel, jobs: Sequence[GenerateJob], stop: Callable[[], bool]) -> None:
+        super().__init__(subject.name, jobs, stop, subject.concurrency)
+        self.subject = subject
+        self.model: Any = None
+
+    async def all(self) -> None:
+        try:
+            self.model = get_model(self.subject.model, memoize=False)
+        except (Exception, SystemExit) as error:  # house: whatever a provider raises (a missing key or package) is said in one sentence
             raise EndpointError(
-                f"{self.name}: Inspect could not ask it ({said}). Check the provider's package and key, as for `inspect eval --model {self.model}`"
-            )
+                f"{self.name}: Inspect could not ask it ({_words(error)}). Check the provider's package and key, as for `inspect eval --model {self.subject.model}`"
+            ) from None
+        await self.workers(iter(enumerate(self.jobs)))
 
-    async def _all(self, jobs: Sequence[GenerateJob], give: Callable[[int, list[Reply]], None], stop: Callable[[], bool]) -> None:
-        waiting = iter(enumerate(jobs))
-        model = get_model(self.model, memoize=False)
+    async def answer(self, job: GenerateJob) -> list[Reply]:
+        return [await self._reply(request, job.sampling) for request in job.requests]
 
-        async def worker() -> None:
-            for place, job in waiting:
-                if stop():
-                    return
-                give(place, [await self._reply(model, request, job.sampling) for request in job.requests])
+    async def _reply(self, request: Request, sampling: Sampling) -> Reply:
+        try:
+            return await self._asked(request, sampling)
+        except Exception as error:  # house: a request that a provider refuses is a failed reply, named and counted
+            return Reply(text="", finish="failed", error=_words(error))
 
-        await asyncio.gather(*(worker() for _ in range(self.concurrency)))
-
-    async def _reply(self, model: Any, request: Request, sampling: Sampling) -> Reply:
-        messages = with_system(request.messages, self.system)
+    async def _asked(self, request: Request, sampling: Sampling) -> Reply:
+        messages = with_system(request.messages, self.subject.system)
         if request.prefill:
             messages = [*messages[:-1], Message(messages[-1].role, f'{messages[-1].content}\nBegin your reply with: "{request.prefill}"')]
         config = GenerateConfig(max_tokens=sampling.max_tokens, temperature=sampling.temperature)
         if sampling.temperature > 0:
             config = config.merge(GenerateConfig(top_p=sampling.top_p, seed=sampling.seed))
-        output = await model.generate([_turn(message) for message in messages], config=config)
+        output = await self.model.generate([_turn(message) for message in messages], config=config)
         raw = output.completion
         thinking, text = split_thinking(clean(raw))
         reasoning = "" if not output.choices else "\n".join(
@@ -172,6 +155,10 @@ class InspectModel(Model):
             text=text, thinking=clean(reasoning) or thinking, finish="failed" if output.error else "length" if cut else "stop", error=shorten(output.error or ""),
             refused=output.stop_reason == "content_filter", tokens_in=usage.input_tokens if usage else 0, tokens_out=usage.output_tokens if usage else 0,
         )  # fmt: skip
+
+
+def _words(error: BaseException) -> str:
+    return shorten(without_keys(f"{type(error).__name__}: {error}"), 300)
 
 
 def _turn(message: Message) -> ChatMessage:

@@ -92,7 +92,9 @@ OnReplies = Callable[[int, list[Reply]], None]
 """Called with the index of a job and its replies as soon as they are there."""
 
 OnScores = Callable[[int, list[TokenLogprobs]], None]
-"""Called with the index of a job and, for each continuation, its token log-probabilities."""
+"""Called with the index of a job and, for each continuation, its token log-probabilities; with no list at all when the job exceeds the model's context."""
+TOO_LONG = "the question and its answers exceed the model's context"
+"""Why a job could not be scored."""
 
 
 def as_plain(value: Request | Sampling | Message) -> dict[str, Any]:

@@ -14,7 +14,9 @@ _ESCAPES = re.compile(
 )
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
 _SURROGATES = re.compile(r"[\ud800-\udfff]")
-_KEYS = re.compile(r"(?i)\bbearer\s+\S+|\b(?:sk|key|token)[-_ ][A-Za-z0-9_\-]{8,}")
+_KEYS = re.compile(
+    r"(?i)\bbearer\s+\S+|\bsk[-_][A-Za-z0-9_\-]{8,}|\b(?:key|token)[-_ ](?=[A-Za-z_\-]*[0-9])[A-Za-z0-9_\-]{8,}"
+)  # "key provided" is none
 
 
 def clean(text: str, limit: int = REPLY_CHARACTERS) -> str:
@@ -46,10 +48,10 @@ def shorten(text: str, limit: int = 200) -> str:
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
-def many(count: int, noun: str, nouns: str = "") -> str:
-    """A count with its noun.
+def many(count: int, one: str, more: str = "") -> str:
+    """A count with its noun, or with a noun and its verb.
 
-    >>> many(1, "row"), many(2000, "row"), many(0, "class", "classes")
-    ('1 row', '2,000 rows', '0 classes')
+    >>> many(1, "row"), many(2000, "row"), many(0, "class", "classes"), many(1, "row has", "rows have")
+    ('1 row', '2,000 rows', '0 classes', '1 row has')
     """
-    return f"{count:,} {noun if count == 1 else nouns or noun + 's'}"
+    return f"{count:,} {one if count == 1 else more or one + 's'}"

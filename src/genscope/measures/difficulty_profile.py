@@ -129,6 +129,9 @@ def _logistic(
 ) -> tuple[float, Interval, Interval | None]:
     centre, scale = float(d.mean()), float(d.std())
     x = (d - centre) / scale
+    if k.sum() in (0, n.sum()):
+        # nothing to fit: every answer is alike
+        return (np.inf if k.sum() else -np.inf), Interval(0.0, None, None, len(x), "all answers alike", 0.95), None
     intercept, slope = (one[0] for one in _fit(k, n, x, np.ones((1, len(x)))))
     beta, alpha = -slope / scale, float(intercept - slope * centre / scale)
     units = np.arange(len(x)) if clusters is None else np.unique(np.array([str(name) for name in clusters]), return_inverse=True)[1]

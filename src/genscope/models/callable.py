@@ -74,6 +74,6 @@ def _resolve(spec: str) -> tuple[Callable[..., Any], Path | None]:
     function = getattr(loaded, attribute, None)
     if not callable(function):
         known = ", ".join(name for name, value in vars(loaded).items() if callable(value) and not name.startswith("_")) or "none"
-        raise ModelError(f"py:{spec}: {module} has no function {attribute!r}. Its functions: {known}")
+        raise ModelError(f"py:{spec}: {module} has no function {attribute!r}. Its functions: {shorten(known, 300)}")
     file = getattr(loaded, "__file__", None)
     return function, Path(file) if file else None

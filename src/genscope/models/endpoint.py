@@ -6,11 +6,8 @@ failed reply that is counted, or, where it concerns every request (a wrong key, 
 
 from __future__ import annotations
 
-import asyncio
 import os
-import queue
 import re
-import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -18,6 +15,7 @@ from urllib.parse import urlsplit, urlunsplit
 from genscope.core.errors import EndpointError, MissingError, UsageError, missing_extra
 from genscope.core.reply import GenerateJob, Message, OnReplies, Reply, Request, Sampling
 from genscope.core.text import shorten, without_keys
+from genscope.models.background import Background
 from genscope.models.completion import read_completion
 from genscope.models.model import Description, Model
 from genscope.models.turns import merged_system, with_system
@@ -25,10 +23,6 @@ from genscope.models.turns import merged_system, with_system
 ENDPOINT_VERSION = 1
 FATAL = {301, 302, 303, 307, 308, 401, 402, 403, 404, 405}
 """Answers that concern every request, not one."""
-FIRST_FAILURES = 5
-"""When so many first jobs all fail for good, the run is stopped."""
-GRACE = 5.0
-"""Seconds in which replies under way are still taken when a run is interrupted."""
 _ADAPTATIONS = 8
 _PARAMETERS = ("temperature", "top_p", "seed", "stop", "top_k", "repetition_penalty")
 
@@ -66,29 +60,7 @@ class Endpoint(Model):
         return Description(name=self.name, sentence=f"{self.model} behind an OpenAI-compatible endpoint", facts=facts)
 
     def generate(self, jobs: Sequence[GenerateJob], done: OnReplies, stop: Callable[[], bool]) -> None:
-        """Replies come through a queue to the caller's thread, which alone calls `done`; an interrupt still takes what arrives within a few seconds."""
-        run = _Run(self, jobs, stop, self._key())
-        thread = threading.Thread(target=run.main, name="genscope-endpoint", daemon=True)
-        thread.start()
-        early: list[Reply] = []
-        try:
-            while (item := run.finished.get()) is not None:
-                place, replies = item
-                done(place, replies)
-                early += replies if len(early) < FIRST_FAILURES else []
-                if len(early) >= min(FIRST_FAILURES, len(jobs)) and all(reply.finish == "failed" for reply in early):
-                    raise EndpointError(
-                        f"{self.name}: the first {len(early)} requests all failed, so the run was stopped. The last said: {early[-1].error}. "
-                        "Check the server, the model's name and --concurrency; what was answered is kept"
-                    )
-        except BaseException:  # house: also for an interrupt, replies under way are taken before it goes on
-            run.cancel()
-            while (item := run.last_call()) is not None:
-                done(*item)
-            raise
-        thread.join()
-        if run.error is not None:
-            raise run.error
+        _Run(self, jobs, stop, self._key()).deliver(done, "Check the server, the model's name and --concurrency")
 
     def _key(self) -> str:
         key = os.environ.get(self.key_env, "")
@@ -101,61 +73,28 @@ class Endpoint(Model):
         )
 
 
-class _Run:
-    """One call of `generate`: an event loop in its own thread."""
+class _Run(Background):
+    """One call of `generate`, and what it has learned about the server: parameters that it does not accept, under which name it takes the limit."""
 
     def __init__(self, endpoint: Endpoint, jobs: Sequence[GenerateJob], stop: Callable[[], bool], key: str) -> None:
-        self.endpoint, self.jobs, self.stop, self.key = endpoint, jobs, stop, key
-        self.finished: queue.Queue[tuple[int, list[Reply]] | None] = queue.Queue()
-        self.error: EndpointError | MissingError | None = None
-        self.cancelled = False
+        super().__init__(endpoint.name, jobs, stop, endpoint.concurrency)
+        self.endpoint, self.key = endpoint, key
         self.dropped: dict[str, None] = {}
         self.renamed = False
         self.merged = False
+        self.client: Any = None
 
-    def main(self) -> None:
-        try:
-            asyncio.run(self._all())
-        except (EndpointError, MissingError) as error:
-            self.error = error
-        finally:
-            self.finished.put(None)
-
-    def cancel(self) -> None:
-        """Start no further job."""
-        self.cancelled = True
-
-    def last_call(self) -> tuple[int, list[Reply]] | None:
-        """A reply that still arrives within the grace, or None."""
-        try:
-            return self.finished.get(timeout=GRACE)
-        except queue.Empty:
-            return None
-
-    async def _all(self) -> None:
-        client = self._client()
+    async def all(self) -> None:
+        self.client = self._client()
         waiting = iter(enumerate(self.jobs))
         try:
-            await self._worker(client, waiting, most=1)  # alone: it finds out which parameters the server accepts
-            workers = [asyncio.create_task(self._worker(client, waiting)) for _ in range(self.endpoint.concurrency)]
-            try:
-                await asyncio.gather(*workers)
-            except EndpointError:
-                self.cancelled = True
-                await asyncio.wait(workers, timeout=GRACE)
-                raise
+            await self.worker(waiting, most=1)  # alone: it finds out which parameters the server accepts
+            await self.workers(waiting)
         finally:
-            await client.close()
+            await self.client.close()
 
-    async def _worker(self, client: Any, waiting: Any, most: int | None = None) -> None:
-        count = 0
-        while not self.cancelled and (most is None or count < most):
-            job = next(waiting, None)
-            if job is None or self.stop():
-                return
-            place, asked = job
-            self.finished.put((place, [await self._reply(client, request, asked) for request in asked.requests]))
-            count += 1
+    async def answer(self, job: GenerateJob) -> list[Reply]:
+        return [await self._reply(self.client, request, job) for request in job.requests]
 
     def _client(self) -> Any:
         try:

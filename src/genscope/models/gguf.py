@@ -11,6 +11,7 @@ from pathlib import Path
 
 from genscope.core.errors import MissingError, ModelError, missing_extra
 from genscope.core.store import home
+from genscope.core.text import shorten
 from genscope.models.weights import file_hash
 
 CONVERSION = 1
@@ -70,9 +71,13 @@ def convert(path: Path) -> Path:
             tokenizer.save_pretrained(temporary)
         if not target.exists():
             os.replace(temporary, target)
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
+    except Exception as error:  # house: a damaged file can fail anywhere in the reader, and is a clear error wherever it does
         if not target.exists():
-            raise ModelError(f"{path}: cannot be converted: {error}. Convert it elsewhere and name the folder as hf:FOLDER") from error
+            why = shorten(f"{type(error).__name__}: {error}", 300)
+            raise ModelError(
+                f"{path}: cannot be converted ({why}). The file may be cut short or of a kind that transformers does not read; download it again, "
+                "or convert it elsewhere and name the folder as hf:FOLDER"
+            ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return target

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from genscope.core.errors import ModelError, missing_extra
 from genscope.core.reply import GenerateJob, Message, OnReplies, OnScores, Reply, Request, Sampling, ScoreJob, TokenLogprobs
-from genscope.core.text import REPLY_CHARACTERS, clean
+from genscope.core.text import REPLY_CHARACTERS, clean, shorten
 from genscope.models import gguf, weights
 from genscope.models.model import Ability, Description, Model
 from genscope.models.thinking import split_thinking
@@ -141,9 +141,9 @@ class LocalLM(Model):
 
     def inside(self, dtype: str = "float32") -> tuple[Any, Any]:
         """The module with weights in `dtype`; the parameters of an adapter, where there is one, are those that take gradients."""
+        model, tokenizer = self._load()
         import torch
 
-        model, tokenizer = self._load()
         model = model.to(getattr(torch, dtype))
         self._loaded = None  # another dtype than replies are made in: load anew for those
         for name, parameter in model.named_parameters():
@@ -169,6 +169,7 @@ class LocalLM(Model):
                 from transformers import AutoModelForCausalLM, AutoTokenizer
             except ImportError as error:
                 raise missing_extra(f"{self.name} runs on torch and transformers", "hf") from error
+            from genscope.models import log_n_attention
             from genscope.models.quiet import quietly
 
             device = self.options.device or ("cuda" if torch.cuda.is_available() else "cpu")
@@ -183,9 +184,17 @@ class LocalLM(Model):
                         from peft import PeftModel
 
                         model = PeftModel.from_pretrained(model, self.adapter)
+                    if getattr(model.config, log_n_attention.FIELD, None) is not None:
+                        model.set_attn_implementation(log_n_attention.register())
                     model = model.to(device).eval()
-                except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
-                    raise ModelError(f"{self.name}: cannot be loaded: {error}") from error
+                except (
+                    Exception
+                ) as error:  # house: a damaged folder can fail anywhere in transformers; wherever it does, the error is clear
+                    why = shorten(f"{type(error).__name__}: {error}", 300)
+                    raise ModelError(
+                        f"{self.name}: cannot be loaded ({why}). The folder needs config.json, tokenizer files and *.safetensors that belong together; "
+                        "save_pretrained of the model and of its tokenizer writes them"
+                    ) from error
             self._loaded = model, tokenizer
         return self._loaded
 
@@ -208,9 +217,9 @@ class LocalLM(Model):
         return tokenizer(text, add_special_tokens="chat" not in self.abilities)["input_ids"]
 
     def _generate_block(self, requests: Sequence[Request], sampling: Sampling) -> list[Reply]:
+        model, tokenizer = self._load()  # first: it says what to install where torch is missing
         import torch
 
-        model, tokenizer = self._load()
         prompts = [self._tokens(self._rendered(request)) for request in requests]
         room = getattr(model.config, "max_position_embeddings", None) or 1 << 30
         order = sorted(
@@ -269,16 +278,18 @@ class LocalLM(Model):
             model.generation_config = own
 
     def _score_one(self, job: ScoreJob) -> list[TokenLogprobs]:
-        """Log-probabilities of the continuations: the prefix runs once, its cache is repeated, continuations are right-padded."""
+        """Log-probabilities of the continuations: the prefix runs once, its cache is repeated, continuations are right-padded. [] when the context is too short."""
+        model, tokenizer = self._load()
         import torch
 
-        model, tokenizer = self._load()
         special = set(tokenizer.all_special_ids)
         prefix = self._tokens(self._rendered(job.request))
         tails = [[t for t in tokenizer(text, add_special_tokens=False)["input_ids"] if t not in special] for text in job.continuations]
         if not all(tails):
             raise ModelError(f"{self.name}: a continuation has no token: {job.continuations[tails.index([])]!r}")
         width = max(map(len, tails))
+        if len(prefix) + width > (getattr(model.config, "max_position_embeddings", None) or 1 << 30):
+            return []
         with torch.inference_mode():
             first = model(input_ids=torch.tensor([prefix], device=model.device), use_cache=True)
             cache = first.past_key_values

@@ -25,7 +25,9 @@ PAD, UNKNOWN = "<pad>", "<unk>"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SmallLM:
-    """A decoder. vocabulary: tokens, special ones included; table: the longest sequence, in tokens."""
+    """A decoder. vocabulary: tokens, special ones included; table: the longest sequence, in tokens; log_n_base: attention with log-n temperature
+    (models/log_n_attention.py), None: without; spread: standard deviation of new weights.
+    """
 
     vocabulary: int
     layers: int = 2
@@ -33,15 +35,21 @@ class SmallLM:
     heads: int = 4
     table: int = 128
     positions: Positions = "learned"
+    log_n_base: float | None = None
+    spread: float = 0.02
 
     def __post_init__(self) -> None:
         if self.positions not in POSITIONS:
             raise ModelError(f"positions must be one of {', '.join(POSITIONS)}; got {self.positions!r}")
         if min(self.vocabulary, self.layers, self.width, self.heads, self.table) < 1 or self.width % self.heads:
             raise ModelError(f"a small language model has positive sizes and a width that its heads divide; got {self}")
+        if self.log_n_base is not None and (self.log_n_base <= 1 or self.positions == "alibi"):
+            raise ModelError(
+                f"log_n_base must be above 1, and goes with all positions but alibi; got {self.log_n_base} with {self.positions}"
+            )
 
     def build(self, seed: Seed) -> nn.Module:
-        """The model with its library's default initialisation, without dropout, in float32."""
+        """The model with its library's initialisation, without dropout, in float32."""
         try:
             import transformers as hf
         except ImportError as error:
@@ -52,7 +60,12 @@ class SmallLM:
             "eos_token_id": None,
             "bos_token_id": None,
             "use_cache": True,
+            "initializer_range": self.spread,
         }
+        if self.log_n_base is not None:
+            from genscope.models.log_n_attention import FIELD, register
+
+            common |= {"attn_implementation": register(), FIELD: self.log_n_base}
         with drawn_from(seed):
             if self.positions == "rope":
                 config = hf.LlamaConfig(
@@ -67,7 +80,9 @@ class SmallLM:
                     )
                 )
             config = hf.GPT2Config(
-                n_embd=self.width, n_layer=self.layers, n_head=self.heads, n_positions=self.table, resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0, **common
+                n_embd=self.width, n_layer=self.layers, n_head=self.heads, n_positions=self.table, resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0,
+                activation_function="gelu_pytorch_tanh",  # GPT-2's own function in one kernel: a step takes four fifths of the time
+                **common,
             )  # fmt: skip
             net = hf.GPT2LMHeadModel(config)
             if self.positions == "none":

@@ -103,13 +103,32 @@ class Verdicts:
 
 
 @dataclass(frozen=True, slots=True)
+class Card:
+    """One of several things told alike: a tag with its tone, a sentence, small facts, what to do, and a folded table."""
+
+    tag: str
+    text: str
+    tone: Tone = "plain"
+    facts: Mapping[str, str] = field(default_factory=dict)
+    advice: str = ""
+    table: Table | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cards:
+    """Cards, numbered from 1."""
+
+    cards: Sequence[Card]
+
+
+@dataclass(frozen=True, slots=True)
 class Provenance:
     """Where the numbers come from: groups of named facts."""
 
     groups: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
-Block = Answer | Facts | Heading | Prose | Note | Table | Chart | Samples | Verdicts | Provenance
+Block = Answer | Facts | Heading | Prose | Note | Table | Chart | Samples | Verdicts | Cards | Provenance
 
 
 _DIGITS = {"number": 2, "fine": 3}

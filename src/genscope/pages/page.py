@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import json
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -91,20 +92,30 @@ def chart_library() -> str:
 
 
 def limited(rows: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
-    """Sample rows, cleaned and shortened, as many as fit the page's share; the first ones are kept."""
+    """Sample rows, cleaned and shortened until all fit the page's share, so that long replies push no level off the page; of more rows than fit at 250 characters, the first ones."""
+    cleaned = [{name: clean(str(value)) for name, value in row.items()} for row in rows]
+    characters = SAMPLE_CHARACTERS
+    while characters > 250 and sum(_size(_shortened(row, characters)) for row in cleaned) > SAMPLES_BYTES:
+        characters //= 2
     kept, size = [], 0
-    for row in rows:
-        short = {name: _short(value) for name, value in row.items()}
-        size += len(json.dumps(short, ensure_ascii=False).encode("utf-8", "replace")) + 400
+    for row in cleaned:
+        short = _shortened(row, characters)
+        size += _size(short)
         if size > SAMPLES_BYTES:
             break
         kept.append(short)
     return kept
 
 
-def _short(text: str) -> str:
-    plain = clean(str(text), SAMPLE_CHARACTERS + 1)
-    return plain if len(plain) <= SAMPLE_CHARACTERS else plain[:SAMPLE_CHARACTERS] + " … (cut here)"
+def _shortened(row: Mapping[str, str], characters: int) -> dict[str, str]:
+    """Texts cut in the middle: a prompt ends with its question, and a reply with its answer."""
+    half = characters // 2
+    return {name: text if len(text) <= characters else f"{text[:half]} … (cut here) … {text[-half:]}" for name, text in row.items()}
+
+
+def _size(row: Mapping[str, str]) -> int:
+    """Bytes of a row on the page, about: its texts escaped, and the marks around them."""
+    return sum(len(html.escape(value).encode("utf-8", "replace")) for value in row.values()) + 600
 
 
 def _shown(block: Block) -> Any:
@@ -136,7 +147,10 @@ def environment() -> Any:
         keep_trailing_newline=True,
     )
     environment.filters.update(
-        cell=lambda value, kind: cell_text(kind, value), interval=lambda value, kind: interval_text(kind, value), number=_number
+        cell=lambda value, kind: cell_text(kind, value),
+        interval=lambda value, kind: interval_text(kind, value),
+        number=_number,
+        asked=_asked,
     )
     environment.tests["kind"] = lambda block, name: type(block).__name__ == name
     return environment
@@ -148,4 +162,17 @@ def _footer(text: str) -> list[tuple[str, bool]]:
 
 
 def _number(value: float | None) -> str:
-    return "–" if value is None else signed(value, 3, plus=False)
+    """Three digits after the point; none where they are all 0, as in a median length."""
+    return "–" if value is None else signed(value, 3, plus=False).removesuffix(".000")
+
+
+def _asked(clause: Mapping[str, Any]) -> str:
+    """What a clause asks of its metric.
+
+    >>> _asked({"metric": "length", "relation": "within", "margin": [3.0, 16.0]}), _asked({"metric": "skill", "relation": "rank", "margin": 0.0})
+    ('length within 3 to 16', 'skill: a rank trend beyond 0')
+    """
+    metric, relation, margin = clause["metric"], clause["relation"], clause["margin"]
+    if relation == "within":
+        return f"{metric} within {margin[0]:g} to {margin[1]:g}"
+    return f"{metric}: a rank trend beyond {margin:g}" if relation == "rank" else f"{metric} {relation} {margin:g}"

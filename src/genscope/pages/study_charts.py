@@ -121,7 +121,7 @@ def skills(rows: Sequence[Mapping[str, Any]], title: str, caption: str) -> Chart
         alt.Tooltip("high:Q", format=".3f"),
     ]
     rules = base.mark_rule(strokeWidth=2, color=COLOURS[1], clip=True).encode(
-        y=y, x=alt.X("low:Q", title=None, scale=alt.Scale(domain=[0, 1])), x2="high:Q"
+        y=y, x=alt.X("low:Q", title=None, scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(values=[0, 0.2, 0.4, 0.6, 0.8, 1])), x2="high:Q"
     )
     points = base.mark_point(filled=True, size=80, color=COLOURS[1], opacity=1, clip=True).encode(y=y, x=alt.X("value:Q"), tooltip=tips)
     told = " ".join(f"{row['name']}: {row['value']:.2f}." for row in rows[:5])

@@ -6,19 +6,22 @@ PROFILE = {
     "scylla": "genscope.sections.profile.scylla:ScyllaSection",
     "questions": "genscope.sections.profile.questions:QuestionsSection",
     "coherence": "genscope.sections.profile.coherence:CoherenceSection",
+    "length": "genscope.sections.profile.length:LengthSection",
     "difficulty": "genscope.sections.profile.difficulty:DifficultySection",
 }
 """Sections of `genscope profile`, in the order of the page."""
 AUDIT = {
     "duplicates": "genscope.sections.audit.duplicates:DuplicatesSection",
-    "inductive_bias": "genscope.sections.audit.inductive_bias:InductiveBiasSection",
-    "label_errors": "genscope.sections.audit.label_errors:LabelErrorsSection",
-    "difficulty": "genscope.sections.audit.difficulty:DifficultySection",
-    "notions": "genscope.sections.audit.notions:NotionsSection",
+    "near_duplicates": "genscope.sections.audit.near_duplicates:NearDuplicatesSection",
+    "repeats": "genscope.sections.audit.repeats:RepeatsSection",
     "conflicts": "genscope.sections.audit.conflicts:ConflictsSection",
     "leaks": "genscope.sections.audit.leaks:LeaksSection",
     "imbalance": "genscope.sections.audit.imbalance:ImbalanceSection",
     "shortcuts": "genscope.sections.audit.shortcuts:ShortcutsSection",
     "bad_values": "genscope.sections.audit.bad_values:BadValuesSection",
+    "difficulty": "genscope.sections.audit.difficulty:DifficultySection",
+    "notions": "genscope.sections.audit.notions:NotionsSection",
+    "inductive_bias": "genscope.sections.audit.inductive_bias:InductiveBiasSection",
+    "label_errors": "genscope.sections.audit.label_errors:LabelErrorsSection",
 }
 """Sections of `genscope audit`, in the order in which they run."""

@@ -15,6 +15,7 @@ PAPERS = {
     "inductive-bias-complexity": "genscope.studies.inductive_bias_complexity:InductiveBiasComplexity",
     "explanation-hardness": "genscope.studies.explanation_hardness:ExplanationHardness",
     "easy2hard": "genscope.studies.easy2hard:Easy2Hard",
+    "rasp-length": "genscope.studies.rasp_length:RaspLength",
     "scylla": "genscope.studies.scylla:Scylla",
 }
 """Name -> "module:class"."""

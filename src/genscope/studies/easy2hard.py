@@ -94,7 +94,7 @@ class Size:
 
 
 SIZES: Mapping[str, Size] = {
-    "smoke": Size(solvers=40, items=120, draws=200, halvings=2, sentences=8, steps=(5, 20, 80), runs=2),
+    "smoke": Size(solvers=40, items=120, draws=100, halvings=1, sentences=8, steps=(5, 20, 80), widths=(8,), runs=2),
     "standard": Size(),
     "extended": Size(draws=4_000, halvings=20, runs=8),
     "paper": Size(draws=4_000, halvings=20, runs=8, model="hf:HuggingFaceTB/SmolLM2-1.7B?template=none"),
@@ -336,7 +336,7 @@ def _networks(cell: Cell, lab: Lab, size: Size) -> list[Record]:
     right = chance["right"].reshape(-1, items).astype(float)
     record = ResponseRecord.from_matrix(right, solvers=solvers, items=pool.record.items)
     seed = Seed(WORD, "networks", cell.seed)
-    fit, halves = difficulty_irt(record, "1pl"), reliability(record, seed.child("halves"), splits=size.halvings)
+    fit, halves = difficulty_irt(record, "1pl", errors=False), reliability(record, seed.child("halves"), splits=size.halvings)
     own = difficulty_irt(pool.record, "1pl")
     rows = agreement(
         _notions(pool, own.difficulty(), chance, size, cell.seed),

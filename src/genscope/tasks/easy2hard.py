@@ -108,7 +108,7 @@ def _codeforces(row: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
 
 
 def _lichess(row: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
-    return {"fen": _text(row["fen"]), "pgn": _text(row.get("pgn") or "")}, [_text(row["answer_san"]), _text(row["answer_uci"])]
+    return {"fen": _text(row["fen"]), "pgn": clean(str(row.get("pgn") or ""), 64_000)}, [_text(row["answer_san"]), _text(row["answer_uci"])]
 
 
 _KINDS: Mapping[str, _Kind] = {

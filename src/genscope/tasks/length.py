@@ -134,6 +134,14 @@ def _mode(task: LengthTask, length: int, rng: np.random.Generator) -> tuple[list
             return [START, *tokens.tolist(), SEPARATOR], [int(counts.argmax())]
 
 
+def _mode_scratchpad(task: LengthTask, length: int, rng: np.random.Generator) -> tuple[list[int], list[int]]:
+    """Every symbol with its count (a: once, b: twice, ...) in order of frequency, then the mode. It needs counts as tokens, so it has no RASP-L program."""
+    prompt, answer = _mode(task, length, rng)
+    counts = np.bincount(prompt[1:-1])
+    order = sorted(np.flatnonzero(counts).tolist(), key=lambda symbol: (counts[symbol], symbol))
+    return prompt, [*(token for symbol in order for token in (symbol, FIRST_HINT - 1 + int(counts[symbol]))), *answer]
+
+
 def _majority(task: LengthTask, length: int, rng: np.random.Generator) -> tuple[list[int], list[int]]:
     while True:
         bits = rng.integers(0, 2, length)
@@ -146,6 +154,26 @@ def _and(task: LengthTask, length: int, rng: np.random.Generator) -> tuple[list[
     if rng.random() < 0.5:
         bits[rng.choice(length, int(rng.integers(1, length + 1)), replace=False)] = 0
     return [START, *bits.tolist(), SEPARATOR], [int(bits.all())]
+
+
+def _tail_constant(task: LengthTask, length: int, rng: np.random.Generator) -> tuple[list[int], list[int]]:
+    """AND of bits of which the last quarter is always 1."""
+    tail = length // 4
+    prompt, answer = _and(task, length - tail, rng)
+    return [*prompt[:-1], *[1] * tail, SEPARATOR], answer
+
+
+def _tail_ignored(task: LengthTask, length: int, rng: np.random.Generator) -> tuple[list[int], list[int]]:
+    """AND of bits without their last quarter, which is random."""
+    tail = length // 4
+    prompt, answer = _and(task, length - tail, rng)
+    return [*prompt[:-1], *rng.integers(0, 2, tail).tolist(), SEPARATOR], answer
+
+
+def _shuffled_scratchpad(task: LengthTask, length: int, rng: np.random.Generator) -> tuple[list[int], list[int]]:
+    """The scratchpad of parity with its entries before the final sign in random order: as long, made of the same words, and of no use."""
+    prompt, answer = _parity_scratchpad(task, length, rng)
+    return prompt, [*rng.permutation(answer[:-1]).tolist(), answer[-1]]
 
 
 def _unique_copy(task: LengthTask, length: int, rng: np.random.Generator) -> tuple[list[int], list[int]]:
@@ -215,14 +243,18 @@ TASKS: Mapping[str, LengthTask] = {
     for task in (
         LengthTask(name="count", title="counting from a number to another", make=_count, symbols=200, unique=True),
         LengthTask(name="mode", title="the most frequent symbol", make=_mode, symbols=10, chance=lambda length: 0.1),
+        LengthTask(name="mode_scratchpad", title="the most frequent symbol, after a list of all with their counts", make=_mode_scratchpad, symbols=10, hints=128),
         LengthTask(name="majority", title="the more frequent of two symbols", make=_majority, symbols=2, chance=lambda length: 0.5),
         LengthTask(name="and", title="whether all bits are 1", make=_and, symbols=2, chance=lambda length: 0.5),
+        LengthTask(name="and_tail_constant", title="whether all bits are 1, the last quarter always 1", make=_tail_constant, symbols=2, chance=lambda length: 0.5),
+        LengthTask(name="and_tail_ignored", title="whether all bits but the last quarter are 1", make=_tail_ignored, symbols=2, chance=lambda length: 0.5),
         LengthTask(name="unique_copy", title="copying different symbols", make=_unique_copy, symbols=128, unique=True),
         LengthTask(name="repeat_copy", title="copying repeated symbols", make=_repeat_copy, symbols=2, chance=lambda length: 0.5**length),
         LengthTask(name="runs_copy", title="copying runs a, a+1, ...", make=_runs_copy, symbols=128, unique=True),
         LengthTask(name="sort", title="sorting different numbers", make=_sort, symbols=128, unique=True),
         LengthTask(name="parity", title="parity of bits", make=_parity, symbols=2, chance=lambda length: 0.5),
         LengthTask(name="parity_scratchpad", title="parity with a scratchpad of hints", make=_parity_scratchpad, symbols=2, hints=128, chance=lambda length: 0.5**length),
+        LengthTask(name="parity_shuffled", title="parity with a scratchpad in random order", make=_shuffled_scratchpad, symbols=2, hints=128, chance=lambda length: 0.0),
         LengthTask(name="addition", title="addition", make=_addition, symbols=10, chance=lambda length: 0.1**length),
         LengthTask(name="addition_hints", title="addition with index hints", make=_addition_hints(False), symbols=10, hints=128, chance=lambda length: 0.1**length),
         LengthTask(name="addition_hints_reversed", title="addition with index hints, answer reversed", make=_addition_hints(True), symbols=10, hints=128, chance=lambda length: 0.1**length),

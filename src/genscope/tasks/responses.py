@@ -89,9 +89,8 @@ class ResponseRecord:
         if periods is not None:
             # periods are played in their sorted order, numbered from 0
             period = np.unique(frame["period"].to_numpy(), return_inverse=True)[1].astype(np.int64)
-        return cls._made(
-            tuple(solver_names), tuple(items_), *(frame[name].to_numpy() for name in ("solver", "item", "right", "weight")), period
-        )
+        who, which, answers, counts = (frame[name].to_numpy() for name in ("solver", "item", "right", "weight"))
+        return cls._made(tuple(solver_names), tuple(items_), who, which, answers, counts, period)
 
     @classmethod
     def from_matrix(

@@ -8,22 +8,23 @@ beyond the point where the training lengths look solved: length generalization k
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from genscope.core.errors import TrainingError, UsageError
+from genscope.core.errors import TrainingError, UsageError, unknown
 from genscope.core.seeds import Seed
 from genscope.models.small_lm import SmallLM
 from genscope.tasks.length import END, TASKS, LengthExample, LengthTask
+from genscope.training.packing import IGNORED, Batch, Pair, pack
 
 # B sequences, T tokens
-IGNORED = -100
 FIRST_WORD = 2
 """Token of the first word: 0 is padding, 1 the unknown word."""
 
@@ -31,7 +32,8 @@ FIRST_WORD = 2
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SequenceRecipe:
     """How a small language model is trained on a length task. lengths: (shortest, longest) training length; symbols: the task's vocabulary where not its own;
-    offsets: shift positions by a random offset per sequence; stop_at: end when exact match on the training lengths reaches it (None: never; ID only).
+    loss: on the answer's tokens, or on the prompt's too; offsets: shift positions by a random offset per sequence; context: tokens of a row into which
+    sequences are packed; log_n_base: attention with log-n temperature; stop_at: end when exact match on the training lengths reaches it (None: never; ID only).
     """
 
     task: str
@@ -50,14 +52,17 @@ class SequenceRecipe:
     table: int = 128
     positions: str = "learned"
     offsets: bool = True
+    log_n_base: float | None = None
+    loss: Literal["answer", "all"] = "answer"
+    context: int = 64
     stop_at: float | None = None
-    look_every: int = 250
+    look_every: int = 1_000
 
     def __post_init__(self) -> None:
         low, high = self.lengths
+        if self.loss not in ("answer", "all"):
+            raise UsageError(unknown("loss", self.loss, ("answer", "all")))
         if self.task not in TASKS:
-            from genscope.core.errors import unknown
-
             raise UsageError(unknown("length task", self.task, TASKS))
         if not 1 <= low <= high:
             raise UsageError(f"training lengths go from at least 1 up, got {low} to {high}")
@@ -66,47 +71,31 @@ class SequenceRecipe:
 
     def make_task(self) -> LengthTask:
         """The task with this recipe's vocabulary."""
-        from dataclasses import replace
-
         task = TASKS[self.task]
         return task if self.symbols is None else replace(task, symbols=self.symbols)
 
-
-@dataclass(slots=True)
-class Codec:
-    """Codes of a length task as tokens of a small model."""
-
-    task: LengthTask
-
-    @property
-    def words(self) -> tuple[str, ...]:
-        """The vocabulary in the order of the tokens, from token 2 on."""
-        return self.task.words()
-
-    def table(self) -> dict[int, int]:
-        """Code -> token."""
-        return {self.task.code(word): FIRST_WORD + place for place, word in enumerate(self.words)}
+    def net(self, words: int) -> SmallLM:
+        """The model for a vocabulary of so many words."""
+        return SmallLM(
+            vocabulary=FIRST_WORD + words, layers=self.layers, width=self.width, heads=self.heads, table=self.table, positions=self.positions, log_n_base=self.log_n_base,  # pyright: ignore[reportArgumentType]
+        )  # fmt: skip
 
 
-def batch_of(examples: Sequence[LengthExample], codes: dict[int, int]) -> tuple[Int[Tensor, "B T"], Int[Tensor, "B T"]]:
-    """(tokens, labels) padded on the right; labels are the answer's tokens, all else is ignored."""
-    rows = [[codes[code] for code in (*one.prompt, *one.answer)] for one in examples]
-    width = max(map(len, rows))
-    tokens = torch.zeros(len(rows), width, dtype=torch.long)
-    labels = torch.full((len(rows), width), IGNORED)
-    for row, (made, one) in enumerate(zip(rows, examples, strict=True)):
-        tokens[row, : len(made)] = torch.tensor(made)
-        labels[row, len(one.prompt) : len(made)] = tokens[row, len(one.prompt) : len(made)]
-    return tokens, labels
+def token_table(task: LengthTask) -> dict[int, int]:
+    """Code -> token of a small model: the vocabulary in the task's order, from token 2 on."""
+    return {task.code(word): FIRST_WORD + place for place, word in enumerate(task.words())}
 
 
-def answer_loss(
-    net: nn.Module, tokens: Int[Tensor, "B T"], labels: Int[Tensor, "B T"], offsets: Int[Tensor, " B"] | None
-) -> Float[Tensor, ""]:
-    """Mean cross-entropy (nats) over the answers' tokens, positions shifted by `offsets`."""
-    given = {} if offsets is None else {"position_ids": torch.arange(tokens.shape[1])[None, :] + offsets[:, None]}
-    logits = net(input_ids=tokens, use_cache=False, **given).logits[:, :-1]
-    wanted = labels[:, 1:]
+def as_tokens(example: LengthExample, codes: dict[int, int]) -> Pair:
+    """Prompt and answer as tokens."""
+    return [codes[code] for code in example.prompt], [codes[code] for code in example.answer]
+
+
+def mean_loss(net: nn.Module, batch: Batch, *, positions: bool = True) -> Float[Tensor, ""]:
+    """Mean cross-entropy (nats) over the labelled tokens of a packed batch; positions False: the model has none to be given (alibi)."""
+    given = {"position_ids": batch.positions} if positions else {}
+    logits = net(input_ids=batch.tokens, use_cache=False, **given).logits[:, :-1]
+    wanted = batch.labels[:, 1:]
     counted = wanted != IGNORED
     return nn.functional.cross_entropy(logits[counted], wanted[counted])
 
@@ -125,7 +114,7 @@ class TrainedLM:
 def train_sequences(recipe: SequenceRecipe) -> TrainedLM:
     """Train by the recipe. TrainingError when the loss is no longer a number; UsageError when the longest training sequence does not fit the table."""
     task = recipe.make_task()
-    codes = Codec(task).table()
+    codes = token_table(task)
     low, high = recipe.lengths
     probe = task.sample(high, recipe.seed.child("probe").rng())
     longest = len(probe.prompt) + len(probe.answer)
@@ -133,34 +122,82 @@ def train_sequences(recipe: SequenceRecipe) -> TrainedLM:
         raise UsageError(
             f"{task.name}: {longest} tokens at length {high} are longer than the position table of {recipe.table}; make the table longer"
         )
-    net: Any = SmallLM(
-        vocabulary=FIRST_WORD + len(codes), layers=recipe.layers, width=recipe.width, heads=recipe.heads, table=recipe.table, positions=recipe.positions,  # pyright: ignore[reportArgumentType]
-    ).build(recipe.seed.child("weights")).train()  # fmt: skip
+    net: Any = recipe.net(len(codes)).build(recipe.seed.child("weights")).train()
+    curve: list[dict[str, float]] = []
+    placed = recipe.positions != "alibi"  # Bloom counts places from its mask and cannot be packed
+
+    def draw(rng: np.random.Generator) -> list[Pair]:
+        return [as_tokens(task.sample(int(length), rng), codes) for length in rng.integers(low, high + 1, recipe.batch)]
+
+    def look(update: int, loss: float) -> bool:
+        known = exact_match(net, task, codes, range(low, high + 1), 4, recipe.seed.child("look"), table=recipe.table)
+        curve.append({"updates": update, "loss": loss, "id_exact_match": float(np.mean(list(known.values())))})
+        return recipe.stop_at is not None and curve[-1]["id_exact_match"] >= recipe.stop_at
+
+    course = Course(
+        updates=recipe.updates, lr=recipe.lr, warmup=recipe.warmup, weight_decay=recipe.weight_decay, clip=recipe.clip,
+        offsets_in=recipe.table if recipe.offsets and recipe.positions == "learned" else None, context=recipe.context if placed else 1, positions=placed,
+        whole=recipe.loss == "all", look_every=recipe.look_every,
+    )  # fmt: skip
+    fit(net, draw, course, recipe.seed.child("data").rng(), look)
+    return TrainedLM(net=net.eval(), codes=codes, task=task, updates=int(curve[-1]["updates"]), curve=curve)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Course:
+    """How a stream of batches is fitted: AdamW, linear warm-up over a share `warmup` of the updates, then cosine to 0; gradient norm clipped.
+
+    offsets_in: shift each sequence's positions by a random offset inside a table of that length (None: they begin at 0); context: tokens of a packed row;
+    positions: whether the model is given them; whole: learn the prompts too.
+    """
+
+    updates: int
+    lr: float
+    warmup: float = 0.05
+    weight_decay: float = 0.01
+    beta2: float = 0.999
+    clip: float = 1.0
+    offsets_in: int | None = None
+    context: int = 64
+    positions: bool = True
+    whole: bool = False
+    look_every: int = 1_000
+
+
+def fit(
+    net: Any,
+    draw: Callable[[np.random.Generator], Sequence[Pair]],
+    course: Course,
+    rng: np.random.Generator,
+    look: Callable[[int, float], bool],
+) -> None:
+    """Train `net` in place on any stream of batches: `draw(rng)` gives the next one's sequences.
+
+    `look(update, loss)` is called every `look_every` updates and after the last; it ends the training by returning True. TrainingError when the loss is no
+    longer a number.
+    """
     parameters = [p for p in net.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(parameters, lr=recipe.lr, weight_decay=recipe.weight_decay)
-    rng, curve = recipe.seed.child("data").rng(), []
-    shifted = recipe.offsets and recipe.positions == "learned"
-    for update in range(1, recipe.updates + 1):
-        examples = [task.sample(int(length), rng) for length in rng.integers(low, high + 1, recipe.batch)]
-        tokens, labels = batch_of(examples, codes)
-        # per sequence, from its own length: else the end of the table is hardly trained
-        offsets = torch.from_numpy(rng.integers(0, recipe.table - tokens.shape[1] + 1, recipe.batch)) if shifted else None
+    optimizer = torch.optim.AdamW(parameters, lr=course.lr, weight_decay=course.weight_decay, betas=(0.9, course.beta2), fused=True)
+    for update in range(1, course.updates + 1):
+        pairs = draw(rng)
+        offsets = [0] * len(pairs)
+        if course.offsets_in is not None:
+            # an offset per sequence, from its own length: else the end of the table is hardly trained
+            offsets = rng.integers(0, [course.offsets_in - len(prompt) - len(answer) + 1 for prompt, answer in pairs]).tolist()
+        batch = pack(pairs, offsets, context=course.context, whole=course.whole)
         for group in optimizer.param_groups:
-            group["lr"] = recipe.lr * one_cycle(update, recipe.updates, recipe.warmup)
-        loss = answer_loss(net, tokens, labels, offsets)
+            group["lr"] = course.lr * one_cycle(update, course.updates, course.warmup)
+        loss = mean_loss(net, batch, positions=course.positions)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        nn.utils.clip_grad_norm_(parameters, recipe.clip)
+        nn.utils.clip_grad_norm_(parameters, course.clip)
         optimizer.step()
-        if update % recipe.look_every == 0 or update == recipe.updates:
+        if update % course.look_every == 0 or update == course.updates:
             value = float(loss.detach())
             if not math.isfinite(value):
-                raise TrainingError(f"the training loss is {value} after {update} updates (learning rate {recipe.lr})")
-            known = exact_match(net, task, codes, range(low, high + 1), 4, recipe.seed.child("look"), table=recipe.table)
-            curve.append({"updates": update, "loss": value, "id_exact_match": float(np.mean(list(known.values())))})
-            if recipe.stop_at is not None and curve[-1]["id_exact_match"] >= recipe.stop_at:
-                break
-    return TrainedLM(net=net.eval(), codes=codes, task=task, updates=int(curve[-1]["updates"]), curve=curve)
+                raise TrainingError(f"the training loss is {value} after {update} updates (learning rate {course.lr})")
+            if look(update, value):
+                return
 
 
 def one_cycle(update: int, updates: int, warmup: float) -> float:
@@ -194,41 +231,53 @@ def greedy(net: Any, prompts: Int[Tensor, "B T"], end: int, most: int) -> list[l
     return [row[: row.index(end) + 1] if end in row else row for row in rows]
 
 
+def free_running(
+    net: Any, task: LengthTask, codes: dict[int, int], length: int, count: int, seed: Seed, *, table: int
+) -> tuple[list[list[int]], list[list[int]]]:
+    """(greedy answers, right answers) to `count` examples of a length, as tokens, ends included. UsageError where they do not fit the position table."""
+    prompts, wanted = zip(*(as_tokens(one, codes) for one in task.examples(length, count, seed)), strict=True)
+    longest = max(map(len, wanted))
+    if max(map(len, prompts)) + longest > table:
+        raise UsageError(f"{task.name}: length {length} needs {max(map(len, prompts)) + longest} tokens, the position table has {table}")
+    return greedy(net, torch.tensor(prompts), wanted[0][-1], longest), [list(one) for one in wanted]
+
+
 def exact_match(
     net: Any, task: LengthTask, codes: dict[int, int], lengths: Sequence[int] | range, count: int, seed: Seed, *, table: int
 ) -> dict[int, float]:
     """Length -> share of `count` examples whose whole answer, end included, is right. Lengths that the task or the table does not allow are an error."""
     found = {}
     for length in lengths:
-        examples = task.examples(length, count, seed)
-        rows = [[codes[code] for code in one.prompt] for one in examples]
-        longest = max(len(one.answer) for one in examples)
-        if max(map(len, rows)) + longest > table:
-            raise UsageError(f"{task.name}: length {length} needs {max(map(len, rows)) + longest} tokens, the position table has {table}")
-        wanted = [[codes[code] for code in one.answer] for one in examples]
-        answers = greedy(net, torch.tensor(rows), wanted[0][-1], longest)
+        answers, wanted = free_running(net, task, codes, length, count, seed, table=table)
         found[length] = float(np.mean([one == other for one, other in zip(answers, wanted, strict=True)]))
     return found
 
 
 def keep_run(trained: TrainedLM, recipe: SequenceRecipe) -> str:
     """Save a trained model with its tokenizer as a run; returns the ID of `run:ID`. The same recipe has the same ID."""
-    import os
-    import shutil
-    import tempfile
-    from pathlib import Path
-
     from genscope.core.canonical import digest
-    from genscope.core.store import home
-    from genscope.models.small_lm import save, word_tokenizer
     from genscope.training.recipe import plain
 
     name = f"{recipe.task}-{digest(plain(recipe), size=5)}"
+    keep_model(trained.net, trained.task.words(), trained.task.word(END), name)
+    return name
+
+
+def keep_model(net: Any, words: Sequence[str], end: str, name: str, beside: Mapping[str, str] | None = None) -> Path:
+    """Save a model with the tokenizer of its words as the run `name`, with further text files `beside` it; its folder, which is never half there."""
+    import os
+    import shutil
+    import tempfile
+
+    from genscope.core.store import home
+    from genscope.models.small_lm import save, word_tokenizer
+
     target = home() / "runs" / name
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=".saving-", dir=target.parent))
-    end = trained.task.word(END)
-    save(trained.net, word_tokenizer(trained.task.words(), end), temporary)
+    save(net, word_tokenizer(words, end), temporary)
+    for file, text in (beside or {}).items():
+        (temporary / file).write_text(text, "utf-8")
     shutil.rmtree(target, ignore_errors=True)
     os.replace(temporary, target)
-    return name
+    return target

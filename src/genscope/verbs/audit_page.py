@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from genscope.pages.blocks import Answer, Block, Column, Facts, Heading, Note, Provenance, Table
+from genscope.pages.blocks import Answer, Block, Card, Cards, Column, Facts, Heading, Note, Provenance, Table
 from genscope.sections.choose_audit import section
 from genscope.sections.section import View
 
@@ -52,10 +52,7 @@ def blocks(about: Mapping[str, Any], records: pl.DataFrame) -> list[Block]:
             )
         )
     if found:
-        page += [Heading("Findings", "What matters most first."), findings_table(found)]
-        for number, one in enumerate(found, 1):
-            if one["examples"]:
-                page.append(_examples(number, one))
+        page += [Heading("Findings", "What matters most first."), Cards([_card(one) for one in found])]
     for name, view in views(about, records).items():
         page.append(Heading(about["sections"][name]["question"], view.answer.sentence))
         page += list(view.blocks)
@@ -81,7 +78,7 @@ def findings_table(found: Sequence[Mapping[str, Any]]) -> Table:
     """The ranked findings."""
     columns = (
         Column("place", "#", "count"), Column("what", "what"), Column("weight", "weight"), Column("count", "count", "count"), Column("of", "of", "count"),
-        Column("share", "share", "percent", "with a 95 % interval where the rows are a sample of more"), Column("advice", "what to do"),
+        Column("share", "share (95 % interval)"), Column("advice", "what to do"),
     )  # fmt: skip
     rows = [
         {
@@ -90,7 +87,7 @@ def findings_table(found: Sequence[Mapping[str, Any]]) -> Table:
             "weight": WORDS[one["severity"]],
             "count": one["count"],
             "of": one["of"],
-            "share": (one["share"], one["low"], one["high"]),
+            "share": share_text(one["share"], one["low"], one["high"]),
             "advice": one["advice"],
         }
         for number, one in enumerate(found, 1)
@@ -98,21 +95,46 @@ def findings_table(found: Sequence[Mapping[str, Any]]) -> Table:
     return Table(columns, rows, "Findings, what matters most first", main=True)
 
 
-def _examples(number: int, one: Mapping[str, Any]) -> Table:
-    rows = []
-    for case in one["examples"]:
-        row = {
+def share_text(value: float, low: float | None, high: float | None) -> str:
+    """A share in percent with as many digits as it needs to be no zero.
+
+    >>> share_text(0.0013, 0.0008, 0.0021), share_text(0.5, None, None)
+    ('0.13 % (0.08–0.21)', '50 %')
+    """
+    digits = 0 if value >= 0.1 or value == 0 else 1 if value >= 0.01 else 2 if value >= 0.0001 else 4
+    ends = "" if low is None or high is None else f" ({100 * low:.{digits}f}–{100 * high:.{digits}f})"
+    return f"{100 * value:.{digits}f} %{ends}"
+
+
+def _card(one: Mapping[str, Any]) -> Card:
+    """A finding on the page."""
+    facts = {"count": f"{one['count']:,} of {one['of']:,} {one['unit']}", "share": share_text(one["share"], one["low"], one["high"])}
+    return Card(
+        tag=WORDS[one["severity"]],
+        text=f"{one['what'][:1].upper()}{one['what'][1:]}.",
+        tone="warn" if one["severity"] == "high" else "plain",
+        facts=facts,
+        advice=f"What to do: {one['advice']}.",
+        table=_examples(one) if one["examples"] else None,
+    )
+
+
+def _examples(one: Mapping[str, Any]) -> Table:
+    """The examples of a finding: rows, ids where they differ, a note, and texts where they may be shown."""
+    rows = [
+        {
             "rows": " and ".join(map(str, case["rows"])),
             "ids": " and ".join(case["ids"]),
             "note": case["note"],
             "text": "  ⟷  ".join(case["texts"]),
         }
-        rows.append(row)
+        for case in one["examples"]
+    ]
     columns = [Column("rows", "row")]
     columns += [Column("ids", "id")] if any(row["ids"] != row["rows"] for row in rows) else []
     columns += [Column("note", "note")] if any(row["note"] for row in rows) else []
     columns += [Column("text", "text")] if any(row["text"] for row in rows) else []
-    return Table(columns, rows, f"Examples of finding {number}: {one['what']}", folded=True)
+    return Table(columns, rows, f"{len(rows)} example{'s' if len(rows) > 1 else ''}", folded=True)
 
 
 def _detail(about: Mapping[str, Any]) -> str:

@@ -61,8 +61,11 @@ def compare(
     Models: both are probed, both answer the same OOD questions, made of numbers outside BOTH models' ID sets (paired by question), and each
     its own ID questions (not paired). Folders: their OOD questions must be the same, else DataError says how many they share.
     """
+    result_folder.check_out(out)
     held = [_is_result(one) for one in (a, b)]
     if all(held):
+        if dry_run:
+            raise UsageError("--dry-run shows what two models would be asked; two result folders are only read")
         return _compare_folders(Path(a), Path(b), out)
     if any(held):
         raise UsageError(f"compare takes two models or two result folders; {a} is {_kind(held[0])} and {b} is {_kind(held[1])}")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import json
+import ast
+import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 
@@ -12,20 +14,30 @@ from genscope.core.seeds import Seed
 from genscope.core.text import shorten
 from genscope.pages.blocks import Column, Table
 
-MEASURES = {
-    "id_ood_gap": ("max(0, A_ID - A_OOD)", "genscope.measures.generalization_gap"),
-    "generalization_score": ("S = A_OOD - gap", "genscope.measures.generalization_gap"),
-    "level_scores": ("level gaps and scores, critical complexity, bootstrap", "genscope.measures.generalization_gap"),
-    "preferred_complexity": ("the level that a probe task behaves like", "genscope.measures.preferred_complexity"),
-    "min_k_prob": ("Min-K% memorization score", "genscope.measures.likelihood"),
-    "score_divergence": ("KL and Jensen-Shannon divergence of likelihood scores", "genscope.measures.likelihood"),
-    "paired_records": ("two models on the same questions", "genscope.measures.paired_accuracy"),
-}
-"""Name -> (what it is, module)."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataSet:
+    """A data set of others, looked for in $GENSCOPE_DATA. files: name -> sha256 of each file that a study reads; none where any version of that form will do."""
+
+    what: str
+    size: str
+    licence: str
+    source: str
+    files: Mapping[str, str] = field(default_factory=dict)
+
+
 DATA = {
-    "23-scylla": ("published scores of 28 models", "inside the package", "facts of arXiv 2410.01769"),
-}
-"""Data set -> (what it is, size, source and licence)."""
+    "31-simplicity-bias": DataSet(
+        what="MNIST's test set, 10,000 digits", size="1.7 MB", licence="CC BY-SA 3.0", source="https://yann.lecun.com/exdb/mnist",
+        files={
+            "t10k-images-idx3-ubyte.gz": "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+            "t10k-labels-idx1-ubyte.gz": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+        },
+    ),
+    "mnist": DataSet(what="MNIST's training set, 60,000 digits (scale paper)", size="10 MB", licence="CC BY-SA 3.0", source="https://yann.lecun.com/exdb/mnist"),
+    "cifar-10": DataSet(what="CIFAR-10, binary version (scale paper)", size="170 MB", licence="none stated; for research", source="https://www.cs.toronto.edu/~kriz/cifar.html"),
+}  # fmt: skip
+"""Folder -> what it holds. What a package needs no file for (published numbers of 28 models) is inside the package."""
 
 
 def listing(what: str) -> list[Table]:
@@ -59,8 +71,15 @@ def _tasks() -> Table:
 
 
 def _measures() -> Table:
-    rows = [{"name": name, "what": what, "module": module} for name, (what, module) in MEASURES.items()]
-    return Table((Column("name", "measure"), Column("what", "what it is"), Column("module", "module")), rows, "Measures")
+    """One row a module of `genscope.measures`, read from its source: nothing is imported, and no measure is forgotten."""
+    rows = []
+    for path in sorted(Path(str(files("genscope.measures"))).glob("[a-z]*.py")):
+        tree = ast.parse(path.read_text("utf-8"))
+        named = [node.name for node in tree.body if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_")]
+        what = (ast.get_docstring(tree) or "").partition("\n")[0].rstrip(".")
+        rows.append({"name": f"genscope.measures.{path.stem}", "what": what, "functions": ", ".join(named)})
+    columns = (Column("name", "module"), Column("what", "what it measures"), Column("functions", "functions and values"))
+    return Table(columns, rows, "Measures")
 
 
 def _sections() -> Table:
@@ -75,37 +94,9 @@ def _sections() -> Table:
 
 
 def _studies() -> Table:
-    from genscope.studies import scylla
+    from genscope.verbs.papers import studies_table
 
-    rows = [
-        {"study": scylla.NAME, "claim": claim.id, "sentence": claim.sentence, "published": ", ".join(_published(claim.id)) or "not yet"}
-        for claim in scylla.CLAIMS
-    ]
-    return Table(
-        (
-            Column("study", "study"),
-            Column("claim", "claim"),
-            Column("sentence", "claim in words"),
-            Column("published", "published verdicts"),
-        ),
-        rows,
-        "Claims judged by a profile",
-    )
-
-
-def _published(claim: str) -> list[str]:
-    found = []
-    for path in _result_files():
-        held = json.loads(path.read_text("utf-8"))
-        found += [f"{held['model']['name']}: {one['verdict']}" for one in held["claims"] if one["id"] == claim]
-    return found
-
-
-def _result_files() -> list[Path]:
-    """Published results: of the installed package, or of the checkout that it is installed from."""
-    inside = Path(str(files("genscope"))) / "results"
-    checkout = Path(str(files("genscope"))).parents[1] / "results"
-    return sorted(path for folder in (inside, checkout) if folder.is_dir() for path in folder.glob("*.json"))
+    return studies_table()
 
 
 def _models() -> Table:
@@ -126,22 +117,29 @@ def _data() -> Table:
     root = os.environ.get("GENSCOPE_DATA", "")
     rows = [
         {
-            "name": name,
-            "what": what,
-            "size": size,
-            "source": source,
-            "here": "yes" if size == "inside the package" or (root and (Path(root) / name).is_dir()) else "no",
+            "name": name, "what": one.what, "size": one.size, "licence": one.licence, "source": one.source, "sha256": dict(one.files),
+            "short": ", ".join(hash_[:8] for hash_ in one.files.values()) or "any", "here": _state(Path(root).expanduser() / name, one) if root else "no",
         }
-        for name, (what, size, source) in DATA.items()
-    ]
+        for name, one in DATA.items()
+    ]  # fmt: skip
     columns = (
-        Column("name", "data set"),
-        Column("what", "what it is"),
-        Column("size", "size"),
-        Column("source", "source"),
-        Column("here", "here"),
-    )
-    return Table(columns, rows, "Data sets of others are looked for in $GENSCOPE_DATA")
+        Column("name", "data set"), Column("what", "what it is"), Column("size", "size"), Column("licence", "licence"), Column("source", "source"),
+        Column("short", "sha256"), Column("here", "here"),
+    )  # fmt: skip
+    return Table(columns, rows, "Data sets of others are looked for in $GENSCOPE_DATA (`--json` has the whole sha256 of each file)")
+
+
+def _state(folder: Path, one: DataSet) -> str:
+    """Whether a data set is there, and is the one that the studies were run on."""
+    if not folder.is_dir():
+        return "no"
+    other = [name for name, known in one.files.items() if not (folder / name).is_file() or _sha256(folder / name) != known]
+    return f"yes, but not the same {', '.join(other)}" if other else "yes"
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 _LISTS: dict[str, Callable[[], Table]] = {

@@ -80,8 +80,9 @@ def profile(
     The same call resumes a run that was stopped, and asks nothing that is already in the store.
     """
     from genscope.models import names
-    from genscope.verbs.result_folder import write
+    from genscope.verbs.result_folder import check_out, write
 
+    check_out(out)
     if scale not in SCALES:
         raise UsageError(unknown("scale", str(scale), SCALES))
     subject = names.make(model, key_env=key_env, concurrency=concurrency) if isinstance(model, str) else model

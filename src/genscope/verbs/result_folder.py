@@ -15,7 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genscope.core.errors import DataError
+from genscope.core.errors import DataError, UsageError
 from genscope.core.records import records_frame
 from genscope.core.response import responses_frame
 from genscope.core.store import write_whole
@@ -77,6 +77,16 @@ def save(result: Result, run: Mapping[str, Any]) -> Result:
     write_whole(folder / "run.json", (json.dumps({**run, "machine": machine()}, indent=2) + "\n").encode())
     write_whole(folder / "index.html", page(result).encode("utf-8", "replace"))
     return result
+
+
+def check_out(out: str | Path | None) -> None:
+    """UsageError, before anything is asked, when the result folder cannot be one."""
+    folder = None if out is None else Path(out).expanduser()
+    if folder is None:
+        return
+    taken = next((path for path in (folder, *folder.parents) if path.exists() and not path.is_dir()), None)
+    if taken is not None:
+        raise UsageError(f"--out {out}: {taken} is a file, not a folder. Name a folder; it is made when it is not there")
 
 
 def read(folder: Path) -> Result:

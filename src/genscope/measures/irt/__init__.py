@@ -26,7 +26,17 @@ if TYPE_CHECKING:
 
 Model = Literal["1pl", "2pl", "3pl"]
 Method = Literal["mml", "map", "vi"]
-ONE_SIDED, LOWEST_SLOPE, ANCHOR = "all answers alike: b by its prior", "slope at its lower bound", "anchor"
+THIN_SLOPE = "few answers: slope held by its prior"
+ONE_SIDED, LOWEST_SLOPE, HIGHEST_SLOPE, ANCHOR = (
+    "all answers alike: b by its prior",
+    "slope at its lower bound",
+    "slope at its upper bound",
+    "anchor",
+)
+
+
+FEW, THIN, SD_LOG_A = 30, 5, 0.5
+"""An item with fewer than FEW answers, or fewer than THIN right or wrong ones, is often separated perfectly: in the 2PL its slope gets the prior log a ~ N(0, SD_LOG_A^2)."""
 
 
 class NotConverged(UserWarning):
@@ -133,7 +143,8 @@ def difficulty_irt(
 
     method: "mml" marginal maximum likelihood; "map", "vi" joint penalised and mean-field fits for records beyond 1e7 answers (`irt.joint`, needs torch).
     anchors: item -> b (slope 1) or (a, b) that stay as they are: the others, and the abilities' mean and spread, are estimated on their scale.
-    prior_b: standard deviation of a N(0, sd^2) prior on every b; "auto": sd 3 on items that all got right or all wrong, and a flag on them; None: no prior.
+    prior_b: standard deviation of a N(0, sd^2) prior on every b; "auto": sd 3 on items that all got right or all wrong, and a flag on them
+    (in the 2PL also a prior on the slopes of items with fewer than 30 answers, or 5 right or wrong ones); None: no prior.
     nodes: quadrature nodes at least; tolerance: largest change of log a and d at which the fit ends; errors: whether to find standard errors.
     Warns (`NotConverged`) when `most` steps did not reach it. Raises DataError: disconnected record, unknown anchors.
     """
@@ -159,9 +170,10 @@ def difficulty_irt(
     start, free = marginal.start_of(answers), np.ones(len(record.items), bool)
     if anchors:
         free = _anchor(record, start, anchors, common=model == "1pl")
-    prior = _prior(one_sided & free, prior_b, model)
+    thin = (answers.count_of_item < FEW) | (np.minimum(answers.right_of_item, answers.count_of_item - answers.right_of_item) < THIN)
+    prior = _prior(one_sided & free, thin & free, prior_b, model)
     made = marginal.fit(answers, start, common=model == "1pl", prior=prior, free=free, nodes=nodes, tolerance=tolerance, most=most)
-    _warn(made, tolerance)
+    _warn(made, model, tolerance)
     share = (0,) if model == "1pl" else ()
     if errors:
         scores = information.logistic_scores(answers, made.expected.chance, made.expected.weight, made.grid.nodes)
@@ -169,11 +181,19 @@ def difficulty_irt(
     else:
         cov, how = np.full((2, 2, len(free)), np.nan), "not asked for"
     flags = tuple(
-        ANCHOR if not open_ else ONE_SIDED if alone and prior_b is not None else LOWEST_SLOPE if low else ""
-        for open_, alone, low in zip(free, one_sided, made.state.log_a <= marginal.LOWEST, strict=True)
+        _flag(bool(open_), bool(alone) and prior_b is not None, bool(held), float(log_a))
+        for open_, alone, held, log_a in zip(free, one_sided, prior.log_a > 0, made.state.log_a, strict=True)
     )
     count = int(free.sum()) * (1 if model == "1pl" else 2) + (2 if anchors else int(model == "1pl"))
     return _result(record, answers, model, made, np.zeros(len(free)), cov, how, flags, count, free)
+
+
+def _flag(free: bool, one_sided: bool, held: bool, log_a: float) -> str:
+    if not free:
+        return ANCHOR
+    if one_sided or held:
+        return ONE_SIDED if one_sided else THIN_SLOPE
+    return LOWEST_SLOPE if log_a <= marginal.LOWEST else HIGHEST_SLOPE if log_a >= marginal.HIGHEST else ""
 
 
 def _result(
@@ -205,7 +225,7 @@ def _with_guessing(
     errors: bool,
 ) -> IRT:
     made, c, scores = guessing.fit(answers, guess=guess, fixed=fixed, nodes=nodes, tolerance=tolerance, most=most)
-    _warn(made, tolerance)
+    _warn(made, "3pl", tolerance)
     logit_c = np.log(c / (1 - c))
     _, prior = guessing.prior_terms(made.state, logit_c, float(np.log(guess / (1 - guess))), fixed)
     cov, how = np.full((2, 2, len(c)), np.nan), "not asked for"
@@ -215,7 +235,7 @@ def _with_guessing(
     return _result(record, answers, "3pl", made, c, cov, how, flags, len(c) * (2 if fixed else 3), np.ones(len(c), bool))
 
 
-def _prior(one_sided: np.ndarray, prior_b: float | str | None, model: Model) -> marginal.Prior:
+def _prior(one_sided: np.ndarray, thin: np.ndarray, prior_b: float | str | None, model: Model) -> marginal.Prior:
     if isinstance(prior_b, str) and prior_b != "auto":
         raise UsageError(f'prior_b is a standard deviation above 0, "auto" or None; got {prior_b!r}')
     if isinstance(prior_b, (int, float)) and not prior_b > 0:
@@ -225,7 +245,7 @@ def _prior(one_sided: np.ndarray, prior_b: float | str | None, model: Model) -> 
         return marginal.Prior(b=zero, log_a=zero)
     some = one_sided if prior_b == "auto" else np.ones(len(one_sided), bool)
     sd = 3.0 if isinstance(prior_b, str) else float(prior_b)
-    return marginal.Prior(b=some / sd**2, log_a=one_sided / 0.5**2 if model == "2pl" else zero)
+    return marginal.Prior(b=some / sd**2, log_a=thin / SD_LOG_A**2 if model == "2pl" else zero)
 
 
 def _curvature(prior: marginal.Prior, state: marginal.State) -> np.ndarray:
@@ -261,10 +281,10 @@ def _anchor(record: ResponseRecord, start: marginal.State, anchors: Mapping[str,
     return free
 
 
-def _warn(made: marginal.Marginal, tolerance: float) -> None:
+def _warn(made: marginal.Marginal, model: Model, tolerance: float) -> None:
     if not made.converged:
         warnings.warn(
-            f"IRT stopped after {made.iterations} steps with a last change of {made.change:.2g} (wanted: {tolerance:.2g}); raise most=, or look for items with very few answers",
+            f"{model.upper()} stopped after {made.iterations} steps with a last change of {made.change:.2g} (wanted: {tolerance:.2g}); raise most=, or look for items with very few answers",
             NotConverged,
             stacklevel=3,
         )

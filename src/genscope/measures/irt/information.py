@@ -16,7 +16,7 @@ import numpy as np
 
 from genscope.measures.irt.answers import Answers
 
-EXACT = 5e9
+EXACT = 5e8
 """Operations up to which the covariance is taken over all nodes."""
 MOST = 6_000
 """Parameters up to which the whole information matrix is inverted."""

@@ -1,6 +1,7 @@
 """The 1PL and 2PL for records beyond 1e7 answers, in torch on CPU or GPU: joint maximum a posteriori, or a mean-field variational fit; full batch, no sampling noise.
 
-MAP: theta ~ N(0, 1), b ~ N(0, 3^2), log a ~ N(0, 0.5^2), all at their mode (priors keep perfect scores finite; plain joint maximum likelihood diverges).
+MAP: theta, b ~ N(0, 3^2), log a ~ N(0, 0.5^2), all at their mode (priors keep perfect scores finite; plain joint maximum likelihood diverges). The mean of
+log a is held at 0 while fitting, or the mode would trade small abilities for huge slopes; afterwards all is put on the scale theta ~ N(0, 1).
 VI: q(theta_i) = N(m_i, s_i^2), q(b_j) = N(n_j, t_j^2), slopes as points; E log sigmoid(z) under z ~ N(a (m - n), a^2 (s^2 + t^2)) on 7 Gauss-Hermite
 nodes, so that the bound is a smooth function: no "best epoch" to pick. Slopes are positive: theta and b cannot flip signs together.
 """
@@ -20,7 +21,7 @@ from genscope.tasks.responses import ResponseRecord
 if TYPE_CHECKING:
     from genscope.measures.irt import IRT
 
-SD_B, SD_LOG_A = 3.0, 0.5
+SD, SD_LOG_A = 3.0, 0.5
 CHUNK = 2_000_000
 """Answers that one backward pass holds."""
 NODES = 7
@@ -31,7 +32,7 @@ def joint(
     model: Literal["1pl", "2pl", "3pl"],
     method: Literal["map", "vi"],
     *,
-    steps: int = 500,
+    steps: int = 200,
     tolerance: float = 1e-7,
     device: str | None = None,
 ) -> IRT:
@@ -51,10 +52,11 @@ def joint(
     share = 1 - record.wrong_rate()
     count = np.bincount(record.item, record.weight, minlength=j)
     share = (share * count + 0.5) / (count + 1)
-    values = [torch.zeros(n), torch.from_numpy(-np.log(share / (1 - share)).astype(np.float32)), torch.zeros(1 if model == "1pl" else j)]
+    values = [torch.zeros(n), torch.from_numpy(-np.log(share / (1 - share)).astype(np.float32)), torch.zeros(j)]
     if method == "vi":
         values += [torch.full((n,), -1.0), torch.full((j,), -1.0)]
-    parameters = [one.to(where).requires_grad_() for one in values]
+    parameters = [one.to(where).requires_grad_(place != 2 or model == "2pl") for place, one in enumerate(values)]
+    moving = [one for one in parameters if one.requires_grad]
     x, w = np.polynomial.hermite_e.hermegauss(NODES)
     nodes = list(zip(x.tolist(), (w / w.sum()).tolist(), strict=True)) if method == "vi" else [(0.0, 1.0)]
     softplus = torch.nn.functional.softplus
@@ -62,7 +64,7 @@ def joint(
     def answers_loss(rows: slice) -> Any:
         theta, b, log_a = parameters[:3]
         i, k = solver[rows], item[rows]
-        a = log_a.exp().expand(j)[k]
+        a = (log_a - log_a.mean()).exp()[k]
         z = a * (theta[i] - b[k])
         spread = a * (torch.exp(2 * parameters[3])[i] + torch.exp(2 * parameters[4])[k]).sqrt() if method == "vi" else None
         expected = sum(share * softplus(z if spread is None else z + node * spread) for node, share in nodes)
@@ -70,14 +72,14 @@ def joint(
 
     def priors() -> Any:
         theta, b, log_a = parameters[:3]
-        found = 0.5 * (theta**2).sum() + 0.5 * (b**2).sum() / SD_B**2 + 0.5 * (log_a**2).sum() / SD_LOG_A**2
+        found = 0.5 * ((theta**2).sum() + (b**2).sum()) / SD**2 + 0.5 * (log_a**2).sum() / SD_LOG_A**2
         if method == "vi":
-            for log_sd, sd in ((parameters[3], 1.0), (parameters[4], SD_B)):
-                found = found + 0.5 * torch.exp(2 * log_sd).sum() / sd**2 - log_sd.sum()
+            for log_sd in parameters[3:]:
+                found = found + 0.5 * torch.exp(2 * log_sd).sum() / SD**2 - log_sd.sum()
         return found
 
     optimizer = torch.optim.LBFGS(
-        parameters, lr=1.0, max_iter=20, history_size=10, line_search_fn="strong_wolfe", tolerance_grad=1e-9, tolerance_change=1e-12
+        moving, lr=1.0, max_iter=20, history_size=10, line_search_fn="strong_wolfe", tolerance_grad=1e-9, tolerance_change=1e-12
     )
 
     def closure() -> Any:
@@ -104,14 +106,16 @@ def joint(
             f"IRT ({method}) stopped after {taken} steps with a relative change of {change:.2g}; raise steps", NotConverged, stacklevel=3
         )
     theta, b, log_a = (one.detach().cpu().numpy().astype(float) for one in parameters[:3])
-    a = np.exp(np.broadcast_to(log_a, j)).copy()
+    a = np.exp(log_a - log_a.mean())
     if method == "vi":
         theta_sd, b_sd = (np.exp(one.detach().cpu().numpy().astype(float)) for one in parameters[3:])
     else:
         theta_sd, b_sd = _curvature_sd(record, theta, b, a)
+    middle, scale = theta.mean(), float(np.sqrt(theta.var() + np.mean(theta_sd**2)))
+    theta, b, a, theta_sd, b_sd = (theta - middle) / scale, (b - middle) / scale, a * scale, theta_sd / scale, b_sd / scale
     return IRT(
         model=model, method="joint maximum a posteriori" if method == "map" else "mean-field variational", record=record, a=a, b=b, c=np.zeros(j), b_sd=b_sd, a_sd=np.full(j, np.nan), d_sd=a * b_sd,
-        flags=("",) * j, eap=theta, eap_sd=theta_sd, mean=0.0, sd=1.0, loglik=float("nan"), parameters=j + len(log_a), converged=converged, change=change, iterations=taken,
+        flags=("",) * j, eap=theta, eap_sd=theta_sd, mean=0.0, sd=1.0, loglik=float("nan"), parameters=j + (j if model == "2pl" else 1), converged=converged, change=change, iterations=taken,
         errors="curvature of each parameter by itself" if method == "map" else "standard deviations of the variational posterior",
     )  # fmt: skip
 
@@ -120,6 +124,6 @@ def _curvature_sd(record: ResponseRecord, theta: np.ndarray, b: np.ndarray, a: n
     z = a[record.item] * (theta[record.solver] - b[record.item])
     p = 1 / (1 + np.exp(-np.clip(z, -35, 35)))
     information = record.weight * a[record.item] ** 2 * p * (1 - p)
-    of_theta = np.bincount(record.solver, information, minlength=len(theta)) + 1.0
-    of_b = np.bincount(record.item, information, minlength=len(b)) + 1 / SD_B**2
+    of_theta = np.bincount(record.solver, information, minlength=len(theta)) + 1 / SD**2
+    of_b = np.bincount(record.item, information, minlength=len(b)) + 1 / SD**2
     return 1 / np.sqrt(of_theta), 1 / np.sqrt(of_b)

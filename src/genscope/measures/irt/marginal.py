@@ -19,8 +19,9 @@ import numpy as np
 
 from genscope.measures.irt.answers import Answers
 
-LOWEST, HIGHEST = np.log(0.02), np.log(30.0)
-"""Bounds of log a: an item that answers fall with gets the lowest slope, and a flag."""
+LOWEST, HIGHEST = np.log(0.02), np.log(10.0)
+"""Bounds of log a: an item whose answers fall with ability gets the lowest slope, one that a few answers separate perfectly the highest, and a flag."""
+HALVINGS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,11 +158,12 @@ def _newton(answers: Answers, state: State, found: Expected, grid: Grid, prior: 
     shrink = np.minimum(
         1.0, np.minimum(np.where(step_a < 0, 0.7, 2.0) * a / np.maximum(np.abs(step_a), 1e-300), 2.0 / np.maximum(np.abs(step_d), 1e-300))
     )
-    stuck = (state.log_a <= LOWEST) & (step_a < 0)
+    stuck = ((state.log_a <= LOWEST) & (step_a < 0)) | ((state.log_a >= HIGHEST) & (step_a > 0))
     shrink, step_a = np.where(stuck, 1.0, shrink), np.where(stuck, 0.0, step_a)
-    step_d = np.where(stuck, g_d / h_dd, step_d)
+    # with the slope at its bound the intercept follows alone, by Boehning's bound of the curvature, which cannot overshoot
+    step_d = np.where(stuck, g_d / (0.25 * answers.count_of_item + prior.b / a**2), step_d)
     state.log_a = np.where(free, np.clip(np.log(a + shrink * step_a), LOWEST, HIGHEST), state.log_a)
-    state.d = np.where(free, d + shrink * np.clip(step_d, -10, 10), d)
+    state.d = np.where(free, d + shrink * step_d, d)
 
 
 def _fold(state: State, found: Expected, anchored: bool) -> None:
@@ -191,11 +193,21 @@ def fit(
         old = np.concatenate([state.log_a, state.d])
         moved = State(state.log_a, state.d, state.mean, state.log_sd)
         _newton(answers, moved, found, grid, prior, free, common)
-        if anchored or not prior or steps < 25:
+        # with a prior or a slope at its bound, folding and the M-step would pull against each other at the maximum
+        bounded = bool(((moved.log_a <= LOWEST) | (moved.log_a >= HIGHEST)).any())
+        if anchored or steps < 25 or not (prior or bounded):
             _fold(moved, found, anchored)
         new = np.concatenate([moved.log_a, moved.d])
         change = float(np.abs(new - old).max())
-        state, found, steps = moved, expect(answers, moved, grid, prior), steps + 1
+        then = expect(answers, moved, grid, prior)
+        for _ in range(HALVINGS):
+            # one Newton step is no whole M-step: a step down is halved until it is none
+            if anchored or then.log_posterior >= found.log_posterior - 1e-7 * abs(found.log_posterior):
+                break
+            moved = State((state.log_a + moved.log_a) / 2, (state.d + moved.d) / 2)
+            then, steps = expect(answers, moved, grid, prior), steps + 1
+        new = np.concatenate([moved.log_a, moved.d])
+        state, found, steps = moved, then, steps + 1
         if change < tolerance and steps > 10:
             converged = True
             break

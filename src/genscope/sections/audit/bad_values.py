@@ -8,7 +8,7 @@ import numpy as np
 
 from genscope.core.records import Record
 from genscope.core.text import many, shorten
-from genscope.sections.audit_section import EXAMPLES, AuditCost, AuditLab, AuditOutcome, AuditSection, Case, Finding
+from genscope.sections.audit_section import EXAMPLES, AuditCost, AuditLab, AuditOutcome, AuditSection, Case, Finding, Severity
 from genscope.tasks.dataset import Dataset
 from genscope.tasks.dataset.value import natural
 
@@ -49,7 +49,7 @@ class BadValuesSection(AuditSection):
         return AuditOutcome(findings=findings, records=records, answer="" if findings else "No value is missing or unreadable.")
 
 
-def _bad(what: str, rows: np.ndarray, of: int, severity: str, advice: str, note: str = "", remove: bool = False) -> Finding:
+def _bad(what: str, rows: np.ndarray, of: int, severity: Severity, advice: str, note: str = "", remove: bool = False) -> Finding:
     cases = [Case(rows=(int(row),), note=note) for row in rows[:EXAMPLES]]
     return Finding(
         kind="bad",
@@ -61,7 +61,7 @@ def _bad(what: str, rows: np.ndarray, of: int, severity: str, advice: str, note:
         rows=rows,
         cases=cases,
         remove=rows if remove else np.empty(0, np.int64),
-    )  # pyright: ignore[reportArgumentType]
+    )
 
 
 def _faults(data: Dataset) -> list[Finding]:
@@ -78,7 +78,7 @@ def _empty(data: Dataset) -> list[Finding]:
     if len(blank):
         findings.append(
             _bad(
-                f"{many(len(blank), 'row')} have an empty input",
+                f"{many(len(blank), 'row has', 'rows have')} an empty input",
                 blank,
                 data.rows,
                 "medium",
@@ -93,7 +93,7 @@ def _empty(data: Dataset) -> list[Finding]:
             if len(rows):
                 findings.append(
                     _bad(
-                        f"{many(len(rows), 'row')} have no {role}",
+                        f"{many(len(rows), 'row has', 'rows have')} no {role}",
                         rows,
                         data.rows,
                         "medium" if role == "label" else "low",
@@ -113,7 +113,7 @@ def _ids(data: Dataset) -> list[Finding]:
     return (
         [
             _bad(
-                f"{many(len(again), 'row')} have an id that an earlier row has",
+                f"{many(len(again), 'row has', 'rows have')} an id that an earlier row has",
                 again,
                 data.rows,
                 "low",
@@ -154,7 +154,7 @@ def _labels(data: Dataset) -> list[Finding]:
         )
         findings.append(
             _bad(
-                f"{many(len(alike), 'label')} are written in several ways{f' ({shown})' if shown else ''}",
+                f"{many(len(alike), 'label is', 'labels are')} written in several ways{f' ({shown})' if shown else ''}",
                 rows,
                 data.rows,
                 "medium",
@@ -185,7 +185,7 @@ def _cells(data: Dataset) -> list[Finding]:
             if len(different[name]) < 2:
                 different[name] |= set(frame[name].unique().head(3).to_list())
             missing[name] += frame[name].null_count()
-    said = {
+    said: dict[str, tuple[str, Severity, str]] = {
         "nan": ("a number that is NaN or infinite", "medium", "say what a missing value is, and leave infinities out"),
         "word": ("a word in a column of numbers", "medium", "mend the cell; most readers turn the whole column into text"),
         "broken": ("replacement characters (bytes that were no UTF-8)", "low", "read the source again with its own encoding"),
@@ -199,13 +199,13 @@ def _cells(data: Dataset) -> list[Finding]:
     for name, (what, severity, advice) in said.items():
         rows = np.concatenate(found[name]) if found.get(name) else np.empty(0, np.int64)
         if len(rows):
-            findings.append(_bad(f"{many(len(rows), 'row')} hold {what}", rows, data.rows, severity, advice, name))
+            findings.append(_bad(f"{many(len(rows), 'row holds', 'rows hold')} {what}", rows, data.rows, severity, advice, name))
     constant = [name for name, values in different.items() if len(values) < 2]
     if constant and data.rows > 1:
-        findings.append(Finding(kind="bad", what=f"{many(len(constant), 'column')} hold one value only ({', '.join(shorten(name, 30) for name in constant[:3])})", count=len(constant), of=len(features), unit="columns", severity="low", advice="leave them out"))  # fmt: skip
+        findings.append(Finding(kind="bad", what=f"{many(len(constant), 'column holds', 'columns hold')} one value only ({', '.join(shorten(name, 30) for name in constant[:3])})", count=len(constant), of=len(features), unit="columns", severity="low", advice="leave them out"))  # fmt: skip
     gaps = [name for name, count in missing.items() if count > 0.05 * data.rows]
     if gaps:
-        findings.append(Finding(kind="bad", what=f"{many(len(gaps), 'column')} are empty in more than 5 % of the rows ({', '.join(shorten(name, 30) for name in gaps[:3])})", count=len(gaps), of=len(features), unit="columns", severity="low", advice="say what a missing value means; where it depends on the label it is a shortcut"))  # fmt: skip
+        findings.append(Finding(kind="bad", what=f"{many(len(gaps), 'column is', 'columns are')} empty in more than 5 % of the rows ({', '.join(shorten(name, 30) for name in gaps[:3])})", count=len(gaps), of=len(features), unit="columns", severity="low", advice="say what a missing value means; where it depends on the label it is a shortcut"))  # fmt: skip
     return findings
 
 
@@ -240,7 +240,7 @@ def _arrays(data: Dataset) -> list[Finding]:
         if len(rows):
             findings.append(
                 _bad(
-                    f"{many(len(rows), 'row')} hold NaN or infinite values",
+                    f"{many(len(rows), 'row holds', 'rows hold')} NaN or infinite values",
                     rows,
                     data.rows,
                     "high",
@@ -254,7 +254,7 @@ def _arrays(data: Dataset) -> list[Finding]:
         if len(flat):
             findings.append(
                 _bad(
-                    f"{many(len(flat), 'row')} hold one value everywhere",
+                    f"{many(len(flat), 'row holds', 'rows hold')} one value everywhere",
                     flat,
                     data.rows,
                     "medium",
@@ -276,7 +276,7 @@ def _answers(data: Dataset) -> list[Finding]:
         findings.append(
             Finding(
                 kind="bad",
-                what=f"{many(len(out), 'answer')} have a grade outside 0 to 1",
+                what=f"{many(len(out), 'answer has', 'answers have')} a grade outside 0 to 1",
                 count=len(out),
                 of=len(found),
                 unit="answers",
@@ -290,7 +290,7 @@ def _answers(data: Dataset) -> list[Finding]:
             findings.append(
                 Finding(
                     kind="bad",
-                    what=f"{many(again, 'answer')} repeat a pair of solver and item",
+                    what=f"{many(again, 'answer repeats', 'answers repeat')} a pair of solver and item",
                     count=again,
                     of=len(found),
                     unit="answers",

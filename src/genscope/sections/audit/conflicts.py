@@ -43,11 +43,11 @@ class ConflictsSection(AuditSection):
         differs = np.flatnonzero(~first & (label[clash.rows] != label[clash.rows[start]]))
         _, leading = np.unique(clash.group[differs], return_index=True)
         cases = [
-            Case(rows=(int(clash.rows[start[k]]), int(clash.rows[k])), note=_labels(data, clash.rows[start[k]], clash.rows[k]))
+            Case(rows=(int(clash.rows[start[k]]), int(clash.rows[k])), note=_labels(data, int(clash.rows[start[k]]), int(clash.rows[k])))
             for k in differs[leading[:EXAMPLES]]
         ]
         finding = counted(
-            "conflict", f"{many(len(clash.rows), 'row')} in {many(groups, 'group')} have an input that also stands with another label", len(clash.rows), data.rows, "high" if share >= 0.01 else "medium",
+            "conflict", f"{many(len(clash.rows), 'row')} in {many(groups, 'group has', 'groups have')} an input that also stands with another label", len(clash.rows), data.rows, "high" if share >= 0.01 else "medium",
             f"look at them and settle the label, or leave them out; on this data no classifier can be right on more than {100 * (1 - least.value):.2f} % of the rows",
             rows=clash.rows, partners=np.where(first, -1, clash.rows[start]), cases=cases, remove=np.sort(clash.rows),
         )  # fmt: skip

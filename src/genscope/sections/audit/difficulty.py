@@ -23,7 +23,7 @@ from genscope.measures.glicko2 import Glicko, difficulty_glicko2
 from genscope.measures.irt import IRT, NotConverged, difficulty_irt, likelihood_ratio
 from genscope.measures.irt.answers import check_connected
 from genscope.pages import charts
-from genscope.pages.blocks import Block, Chart, Column, Table
+from genscope.pages.blocks import Block, Chart, Column, Table, signed
 from genscope.sections.audit.notion_tables import agreement_table
 from genscope.sections.audit_section import AuditCost, AuditLab, AuditOutcome, AuditSection, Finding, Option, counted
 from genscope.sections.section import View
@@ -83,7 +83,7 @@ class DifficultySection(AuditSection):
         rows = agreement(table, lab.seed.child("notions"), reliability={} if halves is None else {"irt": halves.whole})
         doubted = _doubted(record, fit)
         findings = _findings(record, fit, parts, halves, doubted)
-        spread = f"from {fit.b.min():.2f} to {fit.b.max():.2f} logits"
+        spread = f"from {signed(fit.b.min(), 2, False)} to {signed(fit.b.max(), 2, False)} logits"
         told = (
             ""
             if halves is None

@@ -61,7 +61,7 @@ def _inside(data: Dataset, rows: np.ndarray, group: np.ndarray, split: np.ndarra
     again, partner = again[keep], partner[keep]
     return [
         counted(
-            "duplicate", f"{many(len(again), 'row')} repeat an earlier row of {'their split' if data.has('split') else 'the data'} exactly", len(again), data.rows, "medium" if len(again) >= 0.01 * data.rows else "low",
+            "duplicate", f"{many(len(again), 'row repeats', 'rows repeat')} an earlier row of {'their split' if data.has('split') else 'the data'} exactly", len(again), data.rows, "medium" if len(again) >= 0.01 * data.rows else "low",
             "keep one of each, or give each a weight; repeats count as independent rows in every interval", rows=again, partners=partner,
             cases=[Case(rows=(int(partner[k]), int(again[k])), note="equal inputs") for k in range(min(EXAMPLES, len(again)))], remove=again,
         )

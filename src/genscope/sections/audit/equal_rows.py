@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,3 +32,21 @@ def equal_rows(data: Dataset) -> EqualRows:
     start = held["first"].to_numpy()
     group = np.cumsum(np.r_[False, start[1:] != start[:-1]]) if len(held) else np.empty(0, np.int64)
     return EqualRows(held["row"].to_numpy().astype(np.int64), group.astype(np.int64))
+
+
+def different_inputs(data: Dataset) -> np.ndarray:
+    """True for the first row of each different input that is not blank."""
+    import polars as pl
+
+    pair = pl.struct("input", "input2")
+    return data.prints.select(pair.is_first_distinct() & ~pl.col("blank")).to_series().to_numpy()
+
+
+def texts_in(data: Dataset, mask: np.ndarray) -> Iterator[tuple[np.ndarray, list[str]]]:
+    """(rows, texts) of the rows in the mask, batch by batch."""
+    import polars as pl
+
+    for frame in data.inputs():
+        kept = frame.filter(pl.Series(mask[frame["row"][0] : frame["row"][0] + len(frame)])) if len(frame) else frame
+        if len(kept):
+            yield kept["row"].to_numpy().astype(np.int64), kept["text"].to_list()

@@ -5,6 +5,8 @@ The distance between two mixes is total variation, half the sum of |difference o
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from genscope.core.errors import DataError
@@ -96,11 +98,17 @@ def _labels(data: Dataset) -> tuple[list[Finding], list[Record], list[Table]]:
     split, splits = data.codes("split")
     by = {splits[place]: np.bincount(code[(code >= 0) & (split == place)], minlength=len(names)) for place in training_first(splits)}
     if len(names) > 1 and len(by) > 1:
-        findings += _shift(by, names, records)
+        findings += _shift(by, names, records, lambda label, name: _first((code == label) & (split == splits.index(name)), f"split {name}"))
     return findings, records, [_table(names, by)]
 
 
-def _shift(by: dict[str, np.ndarray], names: tuple[str, ...], records: list[Record]) -> list[Finding]:
+def _first(mask: np.ndarray, note: str) -> list[Case]:
+    return [Case(rows=(int(row),), note=note) for row in np.flatnonzero(mask)[:EXAMPLES]]
+
+
+def _shift(
+    by: dict[str, np.ndarray], names: tuple[str, ...], records: list[Record], first: Callable[[int, str], list[Case]]
+) -> list[Finding]:
     """Label mixes that differ between the first split and each other one."""
     from scipy.stats import chi2_contingency
 
@@ -112,7 +120,7 @@ def _shift(by: dict[str, np.ndarray], names: tuple[str, ...], records: list[Reco
             continue
         distance = float(np.abs(a / a.sum() - b / b.sum()).sum() / 2)
         seen = (a + b) > 0
-        p = float(chi2_contingency(np.stack([a[seen], b[seen]]), correction=False)[1]) if seen.sum() > 1 else 1.0
+        p = float(chi2_contingency(np.stack([a[seen], b[seen]]), correction=False).pvalue) if seen.sum() > 1 else 1.0  # pyright: ignore[reportAttributeAccessIssue]
         records.append(Record(source="audit/imbalance", metric="label_shift", value=distance, unit="fraction", n=int(a.sum() + b.sum()), condition=f"{reference} and {other}", factors={"p": p}, provenance="total variation; chi-squared test of homogeneity"))  # fmt: skip
         absent = int(((a == 0) & (b > 0)).sum())
         if absent:
@@ -123,7 +131,7 @@ def _shift(by: dict[str, np.ndarray], names: tuple[str, ...], records: list[Reco
             findings.append(
                 Finding(
                     kind="imbalance", what=f"splits {reference} and {other} mix the labels differently: {shorten(names[worst], 30)} is {100 * a[worst] / a.sum():.0f} % of the one and {100 * b[worst] / b.sum():.0f} % of the other",
-                    count=moved, of=int(b.sum()), unit="rows to move", severity="low", advice="compare balanced accuracy, and calibrate thresholds on the mix that counts",
+                    count=moved, of=int(b.sum()), unit="rows to move", severity="low", advice="compare balanced accuracy, and calibrate thresholds on the mix that counts", cases=first(worst, other),
                 )
             )  # fmt: skip
     return findings

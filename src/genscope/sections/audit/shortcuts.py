@@ -16,7 +16,7 @@ from genscope.core.text import clean, many, shorten
 from genscope.measures.one_feature import Skill, best_features, best_tokens, category_skill
 from genscope.pages.blocks import Block, Column, Table
 from genscope.sections.audit import cheap_features
-from genscope.sections.audit_section import AuditCost, AuditLab, AuditOutcome, AuditSection, Finding, Option, Severity
+from genscope.sections.audit_section import EXAMPLES, AuditCost, AuditLab, AuditOutcome, AuditSection, Case, Finding, Option, Severity
 from genscope.sections.section import View
 from genscope.tasks.dataset import Dataset
 
@@ -121,27 +121,56 @@ def _half(data: Dataset) -> np.ndarray:
     return ((data.prints[role].fill_null(0).to_numpy() >> np.uint64(17)) & np.uint64(1)).astype(np.int64)
 
 
-def _skills(data: Dataset, rows: np.ndarray, y: np.ndarray, half: np.ndarray, lab: AuditLab) -> list[tuple[str, Skill]]:
+Found = tuple[str, Skill, tuple[Case, ...]]
+"""Name of a feature, its skill, and rows that show it."""
+
+
+def _skills(data: Dataset, rows: np.ndarray, y: np.ndarray, half: np.ndarray, lab: AuditLab) -> list[Found]:
     if data.kind == "text":
         made = cheap_features.of_text(data, rows)
     elif data.kind == "table":
         made = cheap_features.of_table(data, rows)
     else:
         made = cheap_features.of_arrays(data, rows, lab.whole("values", 0, 100_000))
-    found = [(made.names[place], skill) for place, skill in best_features(made.columns, y, half)]
+    found = [(made.names[place], skill, _spread(made.columns[:, place], rows, y)) for place, skill in best_features(made.columns, y, half)]
     if made.presence is not None:
-        found += [(f"token {clean(made.tokens[place], 40)}", skill) for place, skill in best_tokens(made.presence, y, half)]
-    found += [(name, category_skill(codes, y, half)) for name, codes in made.categories.items()]
+        held = made.presence.tocsc()
+        for place, skill in best_tokens(made.presence, y, half):
+            with_it = held.indices[held.indptr[place] : held.indptr[place + 1]]
+            found.append(
+                (
+                    f"token {clean(made.tokens[place], 40)}",
+                    skill,
+                    tuple(Case(rows=(int(rows[k]),), note=f"has the token, class {y[k]}") for k in np.sort(with_it)[:EXAMPLES]),
+                )
+            )
+    for name, codes in made.categories.items():
+        common = np.flatnonzero(codes == np.bincount(codes).argmax())[:EXAMPLES]
+        found.append(
+            (
+                name,
+                category_skill(codes, y, half),
+                tuple(Case(rows=(int(rows[k]),), note=f"the most frequent category, class {y[k]}") for k in common),
+            )
+        )
     return sorted(found, key=lambda pair: (-pair[1].value, pair[0]))
 
 
-def _outcome(data: Dataset, found: list[tuple[str, Skill]], rows: int, kept: int, notes: list[str], classes: int) -> AuditOutcome:
+def _spread(values: np.ndarray, rows: np.ndarray, y: np.ndarray) -> tuple[Case, ...]:
+    """The rows with the smallest, the middle and the largest value."""
+    finite = np.flatnonzero(np.isfinite(values))
+    order = finite[np.argsort(values[finite], kind="stable")]
+    picks = dict.fromkeys(int(order[place]) for place in (0, len(order) // 2, len(order) - 1)) if len(order) else {}
+    return tuple(Case(rows=(int(rows[k]),), note=f"value {values[k]:.4g}, class {y[k]}") for k in picks)
+
+
+def _outcome(data: Dataset, found: list[Found], rows: int, kept: int, notes: list[str], classes: int) -> AuditOutcome:
     records = [
         Record(source="audit/shortcuts", metric="skill", value=skill.value, low=skill.low, high=skill.high, unit="fraction", n=skill.n, condition=shorten(name, 80), factors={"pieces": skill.pieces, "balanced_accuracy": skill.accuracy}, provenance="(balanced accuracy - 1/C) / (1 - 1/C) on the half that did not fit it")
-        for name, skill in found
+        for name, skill, _ in found
     ]  # fmt: skip
     findings, places = [], 0
-    for name, skill in found:
+    for name, skill, cases in found:
         error = (skill.high - skill.low) / 3.92
         places += name.startswith("value at")
         if skill.value - 3 * error <= TOLD or len(findings) >= FINDINGS or (name.startswith("value at") and places > 1):
@@ -149,12 +178,12 @@ def _outcome(data: Dataset, found: list[tuple[str, Skill]], rows: int, kept: int
         findings.append(
             Finding(
                 kind="shortcut", what=f"{shorten(name, 60)} alone tells the label with balanced accuracy {skill.accuracy:.2f} (guessing: {1 / kept:.2f})", count=round(skill.value * skill.n), of=skill.n, low=max(0.0, skill.low), high=min(1.0, skill.high),
-                severity=_severity(data, name, skill), size=skill.value, unit="rows beyond guessing", advice=_advice(data, name),
+                severity=_severity(data, name, skill), size=skill.value, unit="rows beyond guessing", advice=_advice(data, name), cases=cases,
             )
         )  # fmt: skip
     table = Table(
         (Column("name", "feature"), Column("skill", "skill", "percent"), Column("accuracy", "balanced accuracy", "number"), Column("pieces", "pieces", "count", "runs of the feature's range with one answer each: 2 is linear")),
-        [{"name": shorten(name, 80), "skill": (skill.value, skill.low, skill.high), "accuracy": skill.accuracy, "pieces": skill.pieces} for name, skill in found[:15]],
+        [{"name": shorten(name, 80), "skill": (skill.value, skill.low, skill.high), "accuracy": skill.accuracy, "pieces": skill.pieces} for name, skill, _ in found[:15]],
         "Features that tell most about the label, measured on rows that did not choose or fit them",
     )  # fmt: skip
     if kept < classes:

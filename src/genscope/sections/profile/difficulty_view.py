@@ -47,7 +47,9 @@ def _answer(whole: Mapping[str, Any], bins: list[dict[str, Any]]) -> Answer:
 
 
 def _slope(beta: Mapping[str, Any]) -> str:
-    ends = "" if beta["low"] is None else f" ({signed(beta['low'], 2, False)} to {signed(beta['high'], 2, False)})"
+    if beta["low"] is None:
+        return "All answers are alike, so that there is no slope to estimate."
+    ends = f" ({signed(beta['low'], 2, False)} to {signed(beta['high'], 2, False)})"
     return f"The log-odds of a right answer fall by {signed(beta['value'], 2, False)} a unit of difficulty{ends}."
 
 

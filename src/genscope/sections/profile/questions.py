@@ -11,7 +11,7 @@ from genscope.core.canonical import canonical
 from genscope.core.errors import DataError, UsageError
 from genscope.core.example import Example
 from genscope.core.records import Record
-from genscope.core.reply import GenerateJob, Message, Reply, Request, Sampling, ScoreJob, message_text
+from genscope.core.reply import TOO_LONG, GenerateJob, Message, Reply, Request, Sampling, ScoreJob, message_text
 from genscope.core.response import Response, responses_frame
 from genscope.core.stats import Interval, wilson
 from genscope.core.stats.mover import mover
@@ -147,14 +147,15 @@ def ranked(asker: Asker, read: QuestionFile, examples: Sequence[Example]) -> lis
     rows = []
     for example, job, scores in zip(examples, jobs, asker.score(jobs, "ranking options"), strict=True):
         means = [length_normalised(logprobs) for logprobs in scores]
-        best = max(range(len(means)), key=means.__getitem__)
+        best = max(range(len(means)), key=means.__getitem__, default=None)
         others = [mean for place, mean in enumerate(means) if place != example.target]
         rows.append(
             Response(
                 section="questions", kind="answer", task=read.task.name, level=example.level, split=example.split, index=example.index, example=example.id,
                 model=asker.model.name, mode="likelihood", prompt_hash=request_hash(job), prompt=shown(job.request, asker.model),
-                reply=job.continuations[best].strip(), target=_target(example), parsed=True, how="strict", answer=str(best), correct=best == example.target,
-                score=means[example.target] - max(others) if others else None, chance=read.task.chance(example), factors=canonical(dict(example.factors)),
+                reply="" if best is None else job.continuations[best].strip(), target=_target(example), parsed=best is not None, how="none" if best is None else "strict",
+                answer="" if best is None else str(best), correct=best == example.target, score=means[example.target] - max(others) if others else None,
+                chance=read.task.chance(example), failed=TOO_LONG if best is None else "", factors=canonical(dict(example.factors)),
             )
         )  # fmt: skip
     return rows

@@ -55,7 +55,7 @@ class ScyllaSection(Section):
         config = configure(plan)
         task = scylla.task(config.tasks[0])
         item = _example_set(task, config)
-        asked = scylla_ask.request(task, item.id[0], resolve_mode(config.mode, model), item.demonstrations["id"])
+        asked = scylla_ask.request(task, item.id[0], resolve_mode(config.mode, model), item.demonstrations["id"], config.few_shot)
         return (
             message_text(asked.messages, asked.prefill if "prefill" in model.abilities else "")
             if "chat" in model.abilities
@@ -76,7 +76,7 @@ class ScyllaSection(Section):
             records=records,
             claims=study.judge_profile(frame),
             facts=_facts(config, mode, asker.model, sets, skipped),
-            notes=_notes(sets, skipped, frame),
+            notes=_notes(sets, skipped, frame, config),
         )
 
     def view(self, records: pl.DataFrame, responses: pl.DataFrame, about: Mapping[str, Any], model: Description) -> View:
@@ -90,13 +90,13 @@ def _job_cost(job: Any, requests: int) -> Cost:
 
 def _question_cost(model: Model, task: scylla.AlgorithmicTask, config: ScyllaConfig, mode: str) -> Cost:
     item = _example_set(task, config)
-    request = scylla_ask.request(task, item.ood[0], mode, item.demonstrations["ood"])
+    request = scylla_ask.request(task, item.ood[0], mode, item.demonstrations["ood"], config.few_shot)
     from genscope.models.budget import estimate_tokens
 
     text = "".join(message.content for message in request.messages) if "chat" in model.abilities else request.plain
     tokens_in = estimate_tokens(text)
     if mode == "likelihood":
-        return Cost(requests=1, tokens_in=tokens_in + scylla_ask.CHOICES * 8, tokens_out=0)
+        return Cost(requests=1, tokens_in=tokens_in + (scylla_ask.CHOICES + scylla_ask.ACCEPTABLE - 1) * 8, tokens_out=0)
     if mode == "cot" and "chat" in model.abilities:
         return Cost(requests=2, tokens_in=2 * tokens_in + config.cot_tokens, tokens_out=config.cot_tokens + config.second_tokens)
     return Cost(requests=1, tokens_in=tokens_in, tokens_out=task.direct_tokens)
@@ -149,6 +149,7 @@ def _facts(
         if source in ("auto", "examples", "elements")
         else None,
         "grade": config.grade,
+        "few_shot": None if "chat" in model.abilities else config.few_shot,
         "unparsed": config.unparsed,
         "aggregate": config.aggregate,
         "resample": config.resample,
@@ -157,13 +158,15 @@ def _facts(
     }
 
 
-def _notes(sets: list[scylla_ask.TaskSet], skipped: list[scylla_ask.Skipped], responses: pl.DataFrame) -> list[str]:
+def _notes(sets: list[scylla_ask.TaskSet], skipped: list[scylla_ask.Skipped], responses: pl.DataFrame, config: ScyllaConfig) -> list[str]:
     notes = [f"{one.task} (seed {one.seed}) was not asked: {one.why}" for one in skipped]
-    drawn = sorted({item.task.title for item in sets if item.kind == "elements" and item.source.spans})
+    drawn = [item for item in sets if item.kind == "elements" and config.id_source == "auto"]
     if drawn:
+        fewest = {item.task.title: min(len(one.source.examples) for one in drawn if one.task is item.task) for item in drawn}
         notes.append(
-            f"Too few of the model's own examples were usable in {len(drawn)} task(s); their ID questions are drawn from its elements and list lengths: "
-            + ", ".join(drawn)
+            f"In {len(fewest)} task(s) the model wrote fewer different usable examples than the {DEMONSTRATIONS + len(drawn[0].id)} that a side takes ({DEMONSTRATIONS} are kept for "
+            "demonstrations), or none that has new siblings; there the ID questions are drawn from its elements and list lengths. Usable examples it wrote: "
+            + ", ".join(f"{title} {count}" for title, count in sorted(fewest.items()))
         )
     notes += list(dict.fromkeys(f"{item.task.title}: {note}" for item in sets for note in item.sampler.notes))
     dropped = sorted({name for names in responses["dropped"].unique() for name in names.split(", ") if name})

@@ -9,19 +9,21 @@ from pathlib import Path
 from genscope.core.canonical import canonical
 from genscope.core.errors import TaskError
 from genscope.core.example import Example
-from genscope.core.reply import GenerateJob, Message, Reply, Request, Sampling, ScoreJob, message_text
+from genscope.core.reply import TOO_LONG, GenerateJob, Message, Reply, Request, Sampling, ScoreJob, message_text
 from genscope.core.response import Response
 from genscope.core.seeds import Seed
 from genscope.measures.likelihood import length_normalised
 from genscope.models.ask import Asker, request_hash
 from genscope.models.model import Model
 from genscope.sections.profile.modes import ANSWER, SYSTEM
-from genscope.sections.profile.scylla_plan import DEMONSTRATIONS, ScyllaConfig
+from genscope.sections.profile.scylla_plan import DEMONSTRATIONS, FewShot, ScyllaConfig
 from genscope.tasks import scylla
 from genscope.tasks.scylla.lists_file import read_lists
 
 CHOICES = 10
 """Answers that are ranked in likelihood mode: the right one and nine wrong ones, so chance is 0.1."""
+ACCEPTABLE = 6
+"""Right answers (orders of a sum's entries, both directions of a tour) at most, of which the likeliest gives the likelihood scores."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,13 +181,15 @@ def task_sets(found: dict[tuple[str, int], scylla.IdSource], config: ScyllaConfi
 # --- the questions
 
 
-def request(task: scylla.AlgorithmicTask, example: Example, mode: str, demonstrations: Sequence[Example]) -> Request:
-    """What the model gets: chat turns for models with turns, eight solved instances and the ninth for base models."""
+def request(
+    task: scylla.AlgorithmicTask, example: Example, mode: str, demonstrations: Sequence[Example], few_shot: FewShot = "mixed"
+) -> Request:
+    """What the model gets: chat turns for models with turns; for base models eight solved instances and the ninth, below the description ("mixed") or bare."""
     asked = Message("user", scylla.solve_prompt(task, example, mode))
     return Request(
         messages=(SYSTEM, asked),
         prefill="" if mode == "cot" else scylla.answer_opening(task),
-        plain=scylla.few_shot(task, demonstrations, example),
+        plain=scylla.few_shot(task, demonstrations, example, description=few_shot == "mixed"),
     )
 
 
@@ -221,7 +225,7 @@ def _answer_job(item: TaskSet, split: str, examples: Sequence[Example], config: 
     tokens = config.cot_tokens if mode == "cot" and chat else item.task.direct_tokens
     if chat and "prefill" not in model.abilities and mode != "cot":
         tokens += 64  # room for words before the answer, which cannot be forced
-    requests = tuple(request(item.task, example, mode, item.demonstrations[split]) for example in examples)
+    requests = tuple(request(item.task, example, mode, item.demonstrations[split], config.few_shot) for example in examples)
     return GenerateJob(requests=requests, sampling=Sampling(max_tokens=tokens, stop=() if chat else ("\n",)))
 
 
@@ -268,24 +272,32 @@ def _ask_likelihood(asker: Asker, blocks: Sequence[Block], config: ScyllaConfig)
                 example, CHOICES - 1, root(item.seed).child(item.task.name, split, "wrong", example.index).rng()
             )
             style = "brackets" if "chat" in asker.model.abilities else "plain"
-            texts = [item.task.answer_text(answer, style) for answer in (example.target, *wrong)]
+            right = item.task.gold_answers(example, root(item.seed).child(item.task.name, split, "right", example.index).rng(), ACCEPTABLE)
+            texts = [item.task.answer_text(answer, style) for answer in (example.target, *wrong, *right[1:])]
             choices = tuple(text[1:] if text.startswith("[") else f" {text}" for text in texts)  # the request has opened the bracket
-            places.append((item, split, example))
-            jobs.append(ScoreJob(request=request(item.task, example, "likelihood", item.demonstrations[split]), continuations=choices))
+            places.append((item, split, example, 1 + len(wrong)))
+            asked = request(item.task, example, "likelihood", item.demonstrations[split], config.few_shot)
+            jobs.append(ScoreJob(request=asked, continuations=choices))
     rows = []
-    for (item, split, example), job, scores in zip(places, jobs, asker.score(jobs, "ranking answers"), strict=True):
+    for (item, split, example, ranked), job, scores in zip(places, jobs, asker.score(jobs, "ranking answers"), strict=True):
+        common = {
+            "section": "scylla", "kind": "answer", "task": item.task.name, "level": item.task.level, "split": split, "seed": item.seed, "index": example.index,
+            "example": example.id, "model": asker.model.name, "mode": "likelihood", "prompt_hash": request_hash(job), "prompt": _shown(job.request, asker.model),
+            "target": item.task.answer_text(example.target), "chance": 1.0 / ranked,
+        }  # fmt: skip
+        if not scores:
+            rows.append(Response(reply="", parsed=False, how="none", answer="", correct=False, score=None, failed=TOO_LONG, factors=canonical(dict(example.factors)), **common))  # fmt: skip
+            continue
         means = [length_normalised(logprobs) for logprobs in scores]
-        best = max(range(len(means)), key=means.__getitem__)
-        margin = means[0] - max(means[1:])
+        margin = means[0] - max(means[1:ranked])  # one right answer against the wrong ones, so that chance is known
+        best = job.continuations[max(range(ranked), key=means.__getitem__)].strip()
+        gold = max([scores[0], *scores[ranked:]], key=length_normalised)  # of all acceptable answers the likeliest
+        factors = {**dict(example.factors), "gold_logprobs": [round(x, 6) for x in gold]}
         rows.append(
             Response(
-                section="scylla", kind="answer", task=item.task.name, level=item.task.level, split=split, seed=item.seed, index=example.index,
-                example=example.id, model=asker.model.name, mode="likelihood", prompt_hash=request_hash(job), prompt=_shown(job.request, asker.model),
-                reply=job.continuations[best].strip(), target=item.task.answer_text(example.target), parsed=True, how="strict",
-                answer=job.continuations[best].strip(), correct=margin > 0, score=margin, chance=1.0 / len(means),
-                factors=canonical({**dict(example.factors), "gold_logprobs": [round(x, 6) for x in scores[0]]}),
+                reply=best, answer=best, parsed=True, how="strict", correct=margin > 0, score=margin, factors=canonical(factors), **common
             )
-        )  # fmt: skip
+        )
     return rows
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from genscope.core.errors import UsageError, unknown
 from genscope.measures.generalization_gap import Aggregate, Resample, Unparsed
@@ -13,6 +13,7 @@ from genscope.sections.section import SCALES, ProfilePlan
 from genscope.tasks import scylla
 
 UNIVERSES = ("paper", "code", "matched")
+FewShot = Literal["mixed", "bare"]
 DEMONSTRATIONS = 8
 """Instances 0..7 of each side are demonstrations; tests begin at 8."""
 
@@ -37,6 +38,8 @@ class ScyllaConfig:
     # Differs from the paper: no repetition penalty below scale `paper`; with the authors' 1.2 a small model cannot write a list (commas and digits are penalised).
     probe_penalty: float = 1.0
     """Repetition penalty of the probe."""
+    few_shot: FewShot = "mixed"
+    """How models without chat turns (a base model, ?template=none) are asked: mixed = description and eight solved instances, bare = the instances alone."""
     cot_tokens: int = 2048
     second_tokens: int = 256
     grade: str = "verify"
@@ -61,12 +64,13 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "mode": MODES,
     "universe": UNIVERSES,
     "grade": ("verify", "reference"),
+    "few_shot": get_args(FewShot),
     "unparsed": get_args(Unparsed),
     "aggregate": get_args(Aggregate),
     "resample": get_args(Resample),
 }
 _OPTIONS: dict[str, Callable[[str], Any]] = {
-    **dict.fromkeys(("universe", "grade", "unparsed", "aggregate", "resample"), str),
+    **dict.fromkeys(("universe", "grade", "few_shot", "unparsed", "aggregate", "resample"), str),
     **dict.fromkeys(("probe_completions", "probe_tokens", "cot_tokens", "second_tokens", "draws"), int),
 }
 

@@ -213,7 +213,7 @@ def _probe_task_records(names: Sequence[str], cells: dict[tuple[str, str], _Cell
 
 
 def _likelihood_records(rows: pl.DataFrame, condition: str) -> Iterable[Record]:
-    scored = rows.filter(pl.col("mode") == "likelihood")
+    scored = rows.filter((pl.col("mode") == "likelihood") & (pl.col("failed") == ""))
     if not len(scored):
         return
     logprobs = {

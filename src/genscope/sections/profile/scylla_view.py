@@ -11,12 +11,11 @@ from genscope.core.seeds import Seed
 from genscope.models.model import Description
 from genscope.pages import charts
 from genscope.pages.blocks import Answer, Block, Chart, Column, Facts, Heading, Note, Samples, Table, signed
+from genscope.sections.profile.scylla_published import among_published
 from genscope.sections.section import View
 from genscope.tasks import scylla
-from genscope.tasks.scylla.published import GENERALIZATION_SCORES
 
 SAMPLES_A_GROUP = 3
-PAPER_N = 256
 
 
 class Numbers:
@@ -64,11 +63,12 @@ def view(records: pl.DataFrame, responses: pl.DataFrame, about: Mapping[str, Any
     if numbers.levels:
         blocks += _valley(numbers)
         blocks.append(_level_table(numbers))
+        blocks.append(_above_chance(numbers))
         blocks += _second_stage(records)
     blocks += _tasks(records, facts)
     blocks += _likelihoods(records)
     if numbers.levels:
-        blocks += _published(numbers, facts, model)
+        blocks += among_published(numbers, facts, model)
     samples = [
         Samples(_samples(responses), lead="A seeded selection over levels, splits and verdicts; all of them are in responses.parquet.")
     ]
@@ -208,6 +208,23 @@ def _level_table(numbers: Numbers) -> Table:
     return Table(columns, rows, "Levels. Percent with 95 % intervals below; differences in points; counts over both sides.", main=True)
 
 
+def _above_chance(numbers: Numbers) -> Table:
+    columns = (
+        Column("level", "level", "level"),
+        Column("id", "ID", "percent", "(accuracy - chance) / (1 - chance), mean of the tasks: 0 at chance, 100 % when all is right"),
+        Column("ood", "OOD", "percent", "the same on new elements"),
+        Column("gap", "ID − OOD", "points"),
+        Column("ratio", "OOD / ID", "number", "ratio of the accuracies; 1 by convention where ID is 0"),
+        Column("relative", "relative gap", "number", "gap / ID; 1 by convention where ID is 0"),
+    )
+    rows = []
+    for level in numbers.levels:
+        id_, ood = (numbers.value("level_chance_corrected_accuracy", level, split) for split in ("id", "ood"))
+        gap = None if id_ is None or ood is None else id_ - ood
+        rows.append({"level": _label(level), "id": id_, "ood": ood, "gap": gap, "ratio": numbers.value("level_ratio", level), "relative": numbers.value("level_relative_gap", level)})  # fmt: skip
+    return Table(columns, rows, "Above chance: accuracies corrected for guessing, and the authors' ratios.", folded=True)
+
+
 def _second_stage(records: pl.DataFrame) -> list[Block]:
     numbers = Numbers(records, "second stage")
     if not numbers.levels:
@@ -253,9 +270,13 @@ def _tasks(records: pl.DataFrame, facts: Mapping[str, Any]) -> list[Block]:
     ]  # fmt: skip
     if any(row["preferred"] is not None for row in table):
         columns.insert(5, Column("preferred", "like level", "number", "for probe tasks: the level whose anchor tasks it does as well on"))
+    caption = "Tasks. Probe tasks carry no level: they can be solved at several complexities."
+    errors = [json.loads(row["factors"])["fit_error"] for row in rows if row["metric"] == "preferred_complexity"]
+    if errors:
+        caption += f" The level that one is like is read off the falling curve of the other tasks' accuracy (fit error {_points(errors[0])} points)."
     return [
         Heading("Task by task"),
-        Table(columns, table, "Tasks. Probe tasks carry no level: they can be solved at several complexities."),
+        Table(columns, table, caption),
     ]
 
 
@@ -293,60 +314,6 @@ def _likelihoods(records: pl.DataFrame) -> list[Block]:
             folded=True,
         )
     ]
-
-
-def _published(numbers: Numbers, facts: Mapping[str, Any], model: Description) -> list[Block]:
-    comparable = (
-        facts["mode"] == "cot"
-        and facts["universe"] in ("paper", "code")
-        and facts["n"] == PAPER_N
-        and len(numbers.levels) == len(scylla.LEVELS)
-    )
-    others = [
-        {"model": one.model, "level": scylla.SHORT_LEVELS[level], "score": one.scores[level]}
-        for one in GENERALIZATION_SCORES
-        for level in numbers.levels
-    ]
-    mine = [
-        {"model": model.name, "level": scylla.SHORT_LEVELS[level], "score": numbers.value("level_score", level)} for level in numbers.levels
-    ]
-    if comparable:
-        lead = "Drawn with the 28 models that Qi et al. (2025) measured by the same protocol."
-    else:
-        lead = (
-            "Other protocol: the 28 published models (Qi et al. 2025) were asked by chain of thought on 256 + 256 questions a task; this run was not, "
-            "so it is drawn apart (dashed) and not ranked."
-        )
-    blocks: list[Block] = [
-        Heading("Among published models", lead),
-        Chart(
-            charts.among_published(others, mine, comparable),
-            "Generalization score S by complexity.",
-            "Grey: published models; colour: this one.",
-        ),
-    ]
-    return [*blocks, _published_table(numbers, model)] if comparable else blocks
-
-
-def _published_table(numbers: Numbers, model: Description) -> Table:
-    rows = [
-        {"model": one.model, "critical": str(one.critical), **{f"s{level}": one.scores[level] for level in range(5)}}
-        for one in GENERALIZATION_SCORES
-    ]
-    rows.append(
-        {
-            "model": f"{model.name} (this run)",
-            "critical": str(numbers.critical),
-            **{f"s{level}": numbers.value("level_score", level) for level in range(5)},
-        }
-    )
-    rows.sort(key=lambda row: -sum(row[f"s{level}"] for level in range(5)))
-    columns = (
-        Column("model", "model"),
-        *(Column(f"s{level}", f"level {level}", "number") for level in range(5)),
-        Column("critical", "critical level", "level"),
-    )
-    return Table(columns, rows, "S by level, sorted by its mean.", folded=True)
 
 
 def _samples(responses: pl.DataFrame) -> list[dict[str, str]]:

@@ -121,9 +121,11 @@ def _files(data: Dataset, keep: np.ndarray, folder: Path) -> None:
     """Each file of a folder for itself; their rows follow one another."""
     from dataclasses import replace
 
+    from genscope.tasks.dataset.read import rows_of
+
     source, start = data.source or folder, 0
-    counts = data.origin["rows"]
-    for name, rows in zip(data.origin["files"], counts, strict=True):
+    for name in data.origin["files"]:
+        rows = rows_of(source / name, data.form, data.origin["header"], data.origin["longest"])
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         _file(replace(data, source=source / name), source / name, folder / name, keep[start : start + rows])
         start += rows

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from genscope.core.difficulty import is_difficulty_table
 from genscope.core.errors import DataError, unknown
 from genscope.tasks.dataset.value import ROLES, Kind
 
@@ -50,6 +51,9 @@ def assign(where: str, sample: Mapping[str, Sequence[str | None]], named: Mappin
     found = _responses(sample, given)
     if found is not None:
         return Guess("responses", found, frozenset(found) - frozenset(given))
+    if is_difficulty_table(sample):
+        # example, notion, value: a column is neither a label nor a text
+        return Guess("table", given, frozenset())
     roles = dict(given)
     for role in ("id", "split", "group"):
         if role not in named and (column := _by_name(sample, NAMES[role], roles)):
