@@ -1,6 +1,6 @@
 """`make bench`: every promise on speed and size, measured in one run, each also as a ratio to what is wanted. Peers are installed in an environment of their own.
 
-Give words to run some parts only: instances, grading, start, size, generate, profile, difficulty; with profile, smoke or standard for one scale (both by default); with difficulty, girth to wait for that peer (minutes).
+Give words to run some parts only: instances, grading, start, size, generate, profile, difficulty, cluster; with profile, smoke or standard for one scale (both by default); with difficulty, girth to wait for that peer (minutes).
 """
 
 from __future__ import annotations
@@ -254,6 +254,14 @@ def size() -> None:
         say("core install with bytecode", _megabytes(Path(folder)) - before, "MB", "<=", 600)
 
 
+def cluster() -> None:
+    from cluster import cluster as measured
+
+    local, ray, ready, shortest = measured()
+    times = f"{local:.0f} s on local workers, {ray:.0f} s on Ray, which was ready after {ready:.0f} s; shortest cell {shortest:.0f} s"
+    say("Ray over the local workers, eight cells of 20 s", local / ray, "x", ">=", 0.9, times)
+
+
 def _megabytes(folder: Path) -> float:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink()) / 1e6
 
@@ -272,6 +280,7 @@ PARTS = {
     "generate": generate,
     "profile": profile,
     "difficulty": difficulty,
+    "cluster": cluster,
 }
 
 if __name__ == "__main__":

@@ -69,6 +69,7 @@ def profile(
     price: Annotated[str | None, Parameter(group=_SPENDING, help="Price of a million tokens, IN,OUT: 0.15,0.60")] = None,
     budget: Annotated[str | None, Parameter(group=_SPENDING, help="Stop cleanly at this many tokens (500k, 2M) or this much money ($3, needs --price); the same command resumes")] = None,
     yes: Annotated[bool, Parameter(group=_SPENDING, negative="", help="Do not ask before spending")] = False,
+    on: Annotated[str, Parameter(group=_RUNNING, help="Where a local model computes: local (this process), ray or slurm, options after a colon (docs/running-elsewhere.md)")] = "local",
     out: Annotated[Path | None, Parameter(group=_RUNNING, help="Result folder [genscope-runs/...]")] = None,
     json: Annotated[bool, Parameter(group=_RUNNING, negative="", help="Print the result as JSON")] = False,
     fresh: Annotated[bool, Parameter(group=_RUNNING, negative="", help="Ignore what is in the store")] = False,
@@ -89,6 +90,8 @@ def profile(
       genscope profile smollm2 --with scylla:universe=matched
 
       genscope profile smollm2 --data questions.csv --input question --target answer
+
+      genscope profile hf:./my-model --on slurm:partition=gpu,gpus=1,minutes=120
     """
     from genscope.verbs.profile import DryRun
     from genscope.verbs.profile import profile as run
@@ -106,7 +109,7 @@ def profile(
         check_before(judged, profile_file(judged.name, model), scale, _whole("--seeds", seeds), again)
     found = run(
         model, tasks=_commas(tasks), levels=_commas(levels), n=n, mode=mode, id_source=id_source, scale=scale,  # pyright: ignore[reportArgumentType]
-        seeds=_whole("--seeds", seeds), data=data, columns=columns, with_=with_ or (), without=without or (), out=out, fresh=fresh, dry_run=dry_run,
+        seeds=_whole("--seeds", seeds), data=data, columns=columns, with_=with_ or (), without=without or (), on=on, out=out, fresh=fresh, dry_run=dry_run,
         budget=budget, price=price, yes=yes, key_env=key_env, concurrency=concurrency, confirm=_confirm, progress=_progress(json),
     )  # fmt: skip
     if isinstance(found, DryRun):

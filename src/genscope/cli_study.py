@@ -61,7 +61,10 @@ def run(
     scale: Annotated[Any, Parameter(help="smoke (plumbing, no verdicts), standard (15 minutes a part), extended or paper")] = "standard",
     part: Annotated[str | None, Parameter(help="Parts, by commas; all by default")] = None,
     seeds: Annotated[str | None, Parameter(help="Seeds, by commas; the study's own list by default")] = None,
-    workers: Annotated[int | None, Parameter(help="Processes, one thread each [all cores]")] = None,
+    on: Annotated[
+        str, Parameter(help="Where cells are computed: local, ray or slurm, options after a colon (docs/running-elsewhere.md)")
+    ] = "local",
+    workers: Annotated[int | None, Parameter(help="The most cells under way at once, one thread each [all cores]")] = None,
     out: Annotated[Path | None, Parameter(help="Result folder [genscope-runs/...]")] = None,
     json: _Json = False,
     fresh: Annotated[bool, Parameter(negative="", help="Ignore what is in the store")] = False,
@@ -78,6 +81,10 @@ def run(
       genscope study run simplicity-bias
 
       genscope study run simplicity-bias --part slabs --seeds 0,1,2,3,4
+
+      genscope study run simplicity-bias --on ray:address=10.0.0.1:6379
+
+      genscope study run simplicity-bias --on slurm:partition=short,minutes=60 --workers 100
     """
     from genscope.pages.terminal import show_study
     from genscope.verbs import study as verb
@@ -91,7 +98,15 @@ def run(
 
         check_study(verb.find(name), scale, numbers, wanted, again)
     found = verb.run(
-        name, scale=scale, parts=wanted, seeds=numbers, workers=workers, fresh=fresh, out=out, progress=Progress("silent" if json else None)
+        name,
+        scale=scale,
+        parts=wanted,
+        seeds=numbers,
+        on=on,
+        workers=workers,
+        fresh=fresh,
+        out=out,
+        progress=Progress("silent" if json else None),
     )  # pyright: ignore[reportArgumentType]
     if publish:
         from genscope.engine.publish import publish_study

@@ -227,7 +227,8 @@ def test_the_codes_hash_follows_numbers_and_not_words(tmp_path: Path, monkeypatc
 
 
 def test_publishing_has_guards_and_keeps_what_was_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    root = Path(__file__).parents[2]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join((str(root), str(root / "src"))))
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError, match="checkout"):
         check_study(Toy(), "standard", None, None, False)

@@ -64,5 +64,8 @@ class Toy(Study):
         shift = float(os.environ.get("TOY_EFFECT", "0.5")) if cell.settings["on"] else 0.0
         if os.environ.get("TOY_LEAK") and cell.condition == "with":
             shift = 0.5
+        if os.environ.get("TOY_DONE"):
+            with Path(os.environ["TOY_DONE"]).open("a") as log:
+                log.write(name + "\n")
         noise = 0.01 * Seed("toy", name).rng().standard_normal()
         return [cell.record("score", shift + noise), cell.record("trained", float(os.environ.get("TOY_TRAINED", "1")))]

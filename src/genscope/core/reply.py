@@ -109,6 +109,18 @@ def reply_from_plain(plain: Mapping[str, Any]) -> Reply:
     return Reply(**{**plain, "dropped": tuple(plain.get("dropped", ()))})
 
 
+def job_from_plain(plain: Mapping[str, Any]) -> GenerateJob | ScoreJob:
+    """The job that `dataclasses.asdict` was made from."""
+    if "request" in plain:
+        return ScoreJob(request=_request(plain["request"]), continuations=tuple(plain["continuations"]))
+    sampling = Sampling(**{**plain["sampling"], "stop": tuple(plain["sampling"]["stop"])})
+    return GenerateJob(requests=tuple(map(_request, plain["requests"])), sampling=sampling, repeat=plain["repeat"])
+
+
+def _request(plain: Mapping[str, Any]) -> Request:
+    return Request(**{**plain, "messages": tuple(Message(**message) for message in plain["messages"])})
+
+
 def message_text(messages: Sequence[Message], prefill: str = "") -> str:
     """Messages as one readable text, for people and samples: role, colon, content, a blank line between turns."""
     turns = [f"{message.role}: {message.content}" for message in messages]

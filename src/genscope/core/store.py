@@ -1,34 +1,38 @@
 """Store: what was computed once, kept under a hash of all that can change it.
 
-A value lies in one file, written under a temporary name and renamed, with a checksum inside: two processes
-may share a store, a killed one leaves no half value, and a damaged file counts as missing (and is reported).
-The files are the index; there is nothing else to lose. JSON and npz, no pickle.
+A value is one blob with a checksum inside, written whole or not at all: any number of processes may share a store, a killed one leaves no
+half value, and a damaged blob counts as missing (and is reported). The names are the index; there is nothing else to lose. JSON and npz, no
+pickle. `$GENSCOPE_HOME` is a folder, or a URL for fsspec.
 """
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genscope.core.canonical import canonical, digest
 from genscope.core.errors import StoreError
+from genscope.core.place import Folder, Place, write_whole
 
 if TYPE_CHECKING:
     import numpy as np
 
+__all__ = ["Store", "home", "write_whole"]
+
 
 def home() -> Path:
-    """Where genscope keeps things: `$GENSCOPE_HOME`, else `genscope` in the user's cache folder."""
+    """The folder in which genscope keeps things: `$GENSCOPE_HOME`, else `genscope` in the user's cache folder.
+
+    Where `$GENSCOPE_HOME` is a URL, values go there and what belongs to one machine (converted weights, trained runs, hashes of files) stays in the cache.
+    """
     named = os.environ.get("GENSCOPE_HOME")
-    if named:
+    if named and "://" not in named:
         return Path(named).expanduser()
     cache = os.environ.get("XDG_CACHE_HOME")
     return (Path(cache) if cache else Path.home() / ".cache") / "genscope"
@@ -36,48 +40,57 @@ def home() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """A folder of values. `damaged` collects the keys of files that failed their checksum in this process."""
+    """Values in a place. `damaged` collects the keys of blobs that failed their checksum in this process."""
 
-    folder: Path
+    place: Place
     damaged: list[str]
 
     @classmethod
     def open(cls, folder: Path | None = None) -> Store:
-        """The store in `folder`, by default in `home()`; made at the first write."""
-        return cls((folder or home()) / "store", [])
+        """The store in `folder`, by default where `$GENSCOPE_HOME` says, else in `home()`; made at the first write."""
+        named = os.environ.get("GENSCOPE_HOME", "")
+        if folder is None and "://" in named:
+            from genscope.core.objects import Objects
+
+            return cls(Objects(f"{named.rstrip('/')}/store"), [])
+        return cls(Folder((folder or home()) / "store"), [])
 
     def key(self, kind: str, parts: Any) -> str:
         """Key of a value: hash of its kind and of everything that can change it (plain JSON)."""
         return digest([kind, parts], size=20)
 
     def path(self, key: str) -> Path:
-        """Where the value of `key` lies, whether it is there or not."""
-        return self.folder / key[:2] / f"{key}.json"
+        """The file of `key`'s value in a store that is a folder, whether it is there or not."""
+        if not isinstance(self.place, Folder):
+            raise StoreError(f"{self.place} is no folder: its values have no files")
+        return self.place.folder / _name(key)
+
+    def has(self, key: str) -> bool:
+        """Whether something lies under `key`; only `get` finds out whether it is whole."""
+        return self.place.has(_name(key))
+
+    def alone(self, key: str) -> AbstractContextManager[None]:
+        """Only one process at a time holds a key; the lock goes with its process, however that ends."""
+        return self.place.alone(key)
 
     def get(self, key: str) -> Any | None:
         """The value of `key`, or None when it is not there or damaged (a damaged file is removed and noted)."""
-        path = self.path(key)
-        try:
-            raw = path.read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
+        raw = self.place.read(_name(key))
+        if raw is None:
             return None
-        except OSError as error:
-            raise StoreError(f"cannot read {path}: {error.strerror}. Set GENSCOPE_HOME to a folder that you may read") from error
         try:
             held = json.loads(raw)
             if held["key"] == key and held["sum"] == digest(held["value"]):
                 return held["value"]
         except (ValueError, KeyError, TypeError, RecursionError):
             pass
-        self.damaged.append(key)
-        path.unlink(missing_ok=True)
+        self._drop(key, _name(key))
         return None
 
     def put(self, key: str, value: Any) -> None:
         """Keep `value` (plain JSON) under `key`. Raises StoreError when it cannot be written; never leaves a half file there."""
-        path = self.path(key)
         text = canonical({"key": key, "sum": digest(value), "value": value})
-        write_whole(path, text.encode("utf-8", "surrogatepass"))
+        self.place.write(_name(key), text.encode("utf-8", "surrogatepass"))
 
     def put_arrays(self, key: str, arrays: Mapping[str, np.ndarray], about: Any) -> None:
         """Keep named arrays (an npz file) and plain facts under `key`."""
@@ -88,7 +101,7 @@ class Store:
         buffer = io.BytesIO()
         np.savez(buffer, allow_pickle=False, **arrays)
         raw = buffer.getvalue()
-        write_whole(self.path(key).with_suffix(".npz"), raw)
+        self.place.write(_name(key, "npz"), raw)
         self.put(key, {"about": about, "arrays": hashlib.blake2b(raw).hexdigest()})
 
     def get_arrays(self, key: str) -> tuple[dict[str, np.ndarray], Any] | None:
@@ -97,24 +110,25 @@ class Store:
 
         import numpy as np
 
-        held, path = self.get(key), self.path(key).with_suffix(".npz")
+        held = self.get(key)
         if held is None:
             return None
-        raw = path.read_bytes() if path.is_file() else b""
+        raw = self.place.read(_name(key, "npz")) or b""
         if hashlib.blake2b(raw).hexdigest() != held["arrays"]:
-            self.damaged.append(key)
-            path.unlink(missing_ok=True)
+            self._drop(key, _name(key, "npz"))
             return None
         with np.load(io.BytesIO(raw), allow_pickle=False) as found:
             return {name: found[name] for name in found.files}, held["about"]
 
-    def files(self) -> Iterator[Path]:
-        """Every value's file, in no order."""
-        return (path for kind in ("json", "npz") for path in self.folder.glob(f"??/*.{kind}"))
+    def _drop(self, key: str, name: str) -> None:
+        """Note a damaged blob and remove it, where this store lets us."""
+        self.damaged.append(key)
+        with suppress(StoreError):
+            self.place.remove(name)
 
     def size(self) -> tuple[int, int]:
         """Number of values, and their bytes."""
-        sizes = [path.stat().st_size for path in self.files()]
+        sizes = [blob.size for blob in self.place.blobs() if blob.value]
         return len(sizes), sum(sizes)
 
     def prune(self, older_than_days: float) -> tuple[int, int]:
@@ -122,40 +136,11 @@ class Store:
         import time
 
         limit = time.time() - older_than_days * 86_400
-        removed = freed = 0
-        for path in [*self.files(), *self.folder.glob("??/.*.tmp")]:
-            facts = path.stat()
-            if facts.st_mtime < limit:
-                path.unlink(missing_ok=True)
-                removed, freed = removed + 1, freed + facts.st_size
-        return removed, freed
+        old = [blob for blob in self.place.blobs() if blob.written < limit]
+        for blob in old:
+            self.place.remove(blob.name)
+        return len(old), sum(blob.size for blob in old)
 
 
-@cache
-def _mask() -> int:
-    """The user's mask for new files, which `mkstemp` ignores."""
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that its name never holds half of it: temporary name in the same folder, flush to disk, rename."""
-    temporary = ""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=".tmp", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_mask())
-        os.replace(temporary, path)
-    except OSError as error:
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)
-        why = "no space left on the disk" if error.errno in (errno.ENOSPC, errno.EDQUOT) else (error.strerror or str(error))
-        raise StoreError(
-            f"cannot write {path}: {why}. Free some space or choose another folder (GENSCOPE_HOME for the store, --out for results); "
-            "what was finished before is kept, and the same command resumes"
-        ) from error
+def _name(key: str, kind: str = "json") -> str:
+    return f"{key[:2]}/{key}.{kind}"

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +48,7 @@ class Lab:
     ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Arrays and facts under a key; made at most once, even when several workers ask at the same time."""
         key = self.store.key(kind, [parts, self.code])
-        with self._alone(key):
+        with self.store.alone(key):
             held = None if self.fresh else self.store.get_arrays(key)
             if held is None:
                 self.store.put_arrays(key, *make())
@@ -58,15 +56,6 @@ class Lab:
         if held is None:
             raise OSError(f"the store lost {key} while it was written")
         return held
-
-    @contextmanager
-    def _alone(self, key: str) -> Iterator[None]:
-        """Only one process at a time holds a key; the lock goes with its process, however that ends."""
-        path = self.store.folder / "locks" / key
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
 
 
 def predictor(net: torch.nn.Module) -> Callable[[np.ndarray], np.ndarray]:

@@ -1,23 +1,19 @@
-"""Running a study: cells in worker processes, found again in the store after any interruption."""
+"""Running a study: cells carried out by an executor's workers, found again in the store after any interruption."""
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-import queue
-import subprocess
-import sys
-import threading
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
-from genscope.core.errors import StudyError
+from genscope.core.errors import StoreError, StudyError
 from genscope.core.progress import Advance, Progress
 from genscope.core.records import Record, records_frame
 from genscope.core.store import Store
 from genscope.engine.cells import cell_key, code_hash
+from genscope.engine.executor import Executor
 from genscope.engine.study import Cell, Study
 
 if TYPE_CHECKING:
@@ -46,7 +42,7 @@ def run_cells(
     cells: Sequence[Cell],
     store: Store,
     *,
-    workers: int,
+    executor: Executor,
     fresh: bool,
     progress: Progress,
     between: Callable[[pl.DataFrame], None] | None = None,
@@ -58,97 +54,32 @@ def run_cells(
     seeds = list(dict.fromkeys(cell.seed for cell in cells))
     first = set(seeds[:PREFLIGHT_SEEDS])
     failed: dict[str, str] = {}
+    run = uuid4().hex if fresh else ""
     with progress.work(f"{study.name}: cells", len(cells), len(cells) - len(missing)) as advance:
-        _compute(study, [cell for cell in missing if cell.seed in first], keys, workers, fresh, failed, advance)
+        computed = _compute(study, [cell for cell in missing if cell.seed in first], keys, executor, run, failed, advance)
         if between is not None and len(seeds) > PREFLIGHT_SEEDS:
             between(_collect(study, [cell for cell in cells if cell.seed in first], keys, store, failed)[0])
-        _compute(study, [cell for cell in missing if cell.seed not in first], keys, workers, fresh, failed, advance)
+        computed += _compute(study, [cell for cell in missing if cell.seed not in first], keys, executor, run, failed, advance)
     records, seconds = _collect(study, cells, keys, store, failed)
-    return Done(records=records, failed=failed, computed=len(missing) - len(failed), seconds=seconds)
+    return Done(records=records, failed=failed, computed=computed, seconds=seconds)
 
 
 def _compute(
-    study: Study, cells: Sequence[Cell], keys: dict[str, str], workers: int, fresh: bool, failed: dict[str, str], advance: Advance
-) -> None:
-    waiting: queue.Queue[Cell] = queue.Queue()
-    for cell in cells:
-        waiting.put(cell)
-    stop = threading.Event()
-    threads = [
-        threading.Thread(target=_drive, args=(study, waiting, keys, fresh, failed, advance, stop), daemon=True)
-        for _ in range(min(workers, len(cells)))
-    ]
-    for thread in threads:
-        thread.start()
-    try:
-        for thread in threads:
-            while thread.is_alive():
-                thread.join(0.2)
-    except BaseException:
-        stop.set()
-        raise
-
-
-def _drive(
-    study: Study,
-    waiting: queue.Queue[Cell],
-    keys: dict[str, str],
-    fresh: bool,
-    failed: dict[str, str],
-    advance: Advance,
-    stop: threading.Event,
-) -> None:
-    """Feed one worker process; a worker that dies fails its cell and is replaced."""
-    worker: subprocess.Popen[str] | None = None
-    try:
-        while not stop.is_set():
-            try:
-                cell = waiting.get_nowait()
-            except queue.Empty:
-                return
-            worker = worker or _start()
-            answer = _ask(worker, {"study": where_is(study), "cell": asdict(cell), "key": keys[cell.title], "fresh": fresh})
-            if answer is None:
-                failed[cell.title] = f"its worker process ended with code {_end(worker)} (killed, or out of memory)"
-                worker = None
-            elif answer["error"]:
-                failed[cell.title] = answer["error"]
+    study: Study, cells: Sequence[Cell], keys: dict[str, str], executor: Executor, fresh: str, failed: dict[str, str], advance: Advance
+) -> int:
+    """Have cells computed; how many were. A store that cannot be written ends the run: what the other cells would find could not be kept either."""
+    titles = {keys[cell.title]: cell.title for cell in cells}
+    orders = ({"do": "cell", "study": where_is(study), "cell": asdict(cell), "key": keys[cell.title], "fresh": fresh} for cell in cells)
+    computed = 0
+    with closing(executor.run(orders)) as answers:
+        for order, answer in answers:
+            if answer["kind"] == StoreError.__name__:
+                raise StoreError(answer["error"].removeprefix(f"{StoreError.__name__}: "))
+            if answer["error"]:
+                failed[titles[order["key"]]] = answer["error"]
+            computed += bool(answer.get("computed"))
             advance(1)
-    finally:
-        if worker is not None:
-            _end(worker)
-
-
-def _start() -> subprocess.Popen[str]:
-    single = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS"), "1")
-    return subprocess.Popen(
-        [sys.executable, "-m", "genscope", "worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env={**os.environ, **single}
-    )  # fmt: skip
-
-
-def _end(worker: subprocess.Popen[str]) -> int:
-    """End a worker and free its pipes; the code that it ended with."""
-    if worker.stdin is not None and worker.stdout is not None:
-        with contextlib.suppress(OSError):
-            worker.stdin.close()
-        worker.stdout.close()
-    try:
-        return worker.wait(1)
-    except subprocess.TimeoutExpired:
-        worker.kill()
-        return worker.wait()
-
-
-def _ask(worker: subprocess.Popen[str], order: dict[str, Any]) -> dict[str, Any] | None:
-    if worker.stdin is None or worker.stdout is None:
-        return None
-    try:
-        worker.stdin.write(json.dumps(order) + "\n")
-        worker.stdin.flush()
-        line = worker.stdout.readline()
-        return json.loads(line) if line else None
-    except (OSError, ValueError):
-        return None
+    return computed
 
 
 def _collect(study: Study, cells: Sequence[Cell], keys: dict[str, str], store: Store, failed: dict[str, str]) -> tuple[pl.DataFrame, float]:

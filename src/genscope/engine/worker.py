@@ -1,23 +1,30 @@
-"""A worker: reads one JSON line a cell from stdin, computes it, leaves its records in the store, and answers with one JSON line.
+"""A worker: reads one JSON line an order, carries it out, leaves the results in the store, and answers with one JSON line.
 
-Started as `python -m genscope worker`; one thread for PyTorch and the numerical libraries.
+Started as `python -m genscope worker` on this machine; a Ray task or a Slurm job calls `compute_line`. One thread for PyTorch and the
+numerical libraries.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
 import time
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from importlib import import_module
 from typing import Any, TextIO
 
-from genscope.core.errors import GenscopeError
+from genscope.core.errors import GenscopeError, StudyError
 from genscope.core.store import Store
-from genscope.engine.cells import code_hash
+from genscope.engine.cells import cell_key, code_hash
 from genscope.engine.lab import Lab
 from genscope.engine.study import Cell, Study
+
+WORK = {"cell": "genscope.engine.worker:cell", "blocks": "genscope.engine.blocks:blocks"}
+"""What an order may ask for -> the function that does it."""
 
 
 def load(where: str) -> Study:
@@ -26,28 +33,67 @@ def load(where: str) -> Study:
     return getattr(import_module(module), name)()
 
 
-def compute(where: str, plain: dict[str, Any], key: str, fresh: bool) -> dict[str, Any]:
-    """Run one cell and keep its records; what to say of it."""
+def compute(order: dict[str, Any]) -> dict[str, Any]:
+    """Carry out an order; what to say of it. An error is an answer too."""
     began = time.perf_counter()
-    study = load(where)
-    cell = Cell(**{**plain, "arms": tuple(plain["arms"])})
-    store = Store.open()
+    found: dict[str, Any] = {"error": "", "kind": ""}
     try:
-        _one_thread()
-        code = code_hash(where.partition(":")[0])
-        records = [asdict(record) for record in study.run(cell, Lab(store, code, fresh))]
-        seconds = time.perf_counter() - began
-        store.put(key, {"records": records, "seconds": round(seconds, 3)})
-        return {"key": key, "seconds": seconds, "error": ""}
+        module, _, name = WORK[order["do"]].partition(":")
+        found |= getattr(importlib.import_module(module), name)(order)
     except GenscopeError as error:
-        return {"key": key, "seconds": time.perf_counter() - began, "error": f"{type(error).__name__}: {error}"}
+        found = {"error": f"{type(error).__name__}: {error}", "kind": type(error).__name__}
     except Exception as error:
         place = traceback.extract_tb(error.__traceback__)[-1]
-        return {
-            "key": key,
-            "seconds": time.perf_counter() - began,
-            "error": f"{type(error).__name__}: {error} ({place.name}, line {place.lineno})",
-        }
+        found = {"error": f"{type(error).__name__}: {error} ({place.name}, line {place.lineno})", "kind": type(error).__name__}
+    return {"key": order["key"], "seconds": time.perf_counter() - began, **found}
+
+
+def compute_line(line: str) -> str:
+    """`compute` from JSON to JSON."""
+    return json.dumps(compute(json.loads(line)))
+
+
+def cell(order: dict[str, Any]) -> dict[str, Any]:
+    """Run one cell of a study and keep its records, unless they are there."""
+    began = time.perf_counter()
+    study, plain, store = load(order["study"]), order["cell"], Store.open()
+    one = Cell(**{**plain, "arms": tuple(plain["arms"])})
+    code = code_hash(order["study"].partition(":")[0])
+    refuse_other_code(cell_key(store, study, one, code), order["key"])
+    with once(store, order["key"], order["fresh"]) as missing:
+        if missing:
+            _one_thread()
+            records = [asdict(record) for record in study.run(one, Lab(store, code, bool(order["fresh"])))]
+            store.put(order["key"], {"records": records, "seconds": round(time.perf_counter() - began, 3)})
+    return {"computed": missing}
+
+
+@contextmanager
+def once(store: Store, key: str, fresh: str) -> Iterator[bool]:
+    """Hold `key` alone; True when its value is to be computed now. fresh: empty, or the name of a run that counts only what it computed itself, so that
+    work that is done again after a node was lost is not done twice.
+    """
+    mark = store.key("computed by run", [fresh, key])
+    with store.alone(key):
+        missing = store.get(key) is None or bool(fresh and store.get(mark) is None)
+        yield missing
+        if missing and fresh:
+            store.put(mark, True)
+
+
+def refuse_other_code(here: str, asked: str) -> None:
+    """StudyError when this worker's code or libraries are not those that the asker's key was made with: its numbers must not be kept under that key."""
+    if here != asked:
+        from genscope import __version__
+        from genscope.models.weights import installed
+
+        versions = ", ".join(
+            f"{name} {number}" for name, number in installed(("numpy", "scipy", "torch", "transformers", "tokenizers", "peft")).items()
+        )
+        raise StudyError(
+            f"this worker has other code, files or library versions than the run that asked (here: genscope {__version__}, {versions}). "
+            "Install the same on every machine, and do not edit code while a run is under way"
+        )
 
 
 def _one_thread() -> None:
@@ -58,10 +104,9 @@ def _one_thread() -> None:
 
 
 def serve(lines: TextIO, answers: TextIO) -> None:
-    """Compute cells until the input ends."""
+    """Carry out orders until the input ends."""
     for line in lines:
-        order = json.loads(line)
-        answers.write(json.dumps(compute(order["study"], order["cell"], order["key"], order["fresh"])) + "\n")
+        answers.write(compute_line(line) + "\n")
         answers.flush()
 
 

@@ -20,6 +20,8 @@ EXTRAS = {
     "inspect": ("inspect-ai",),
     "ray": ("ray",),
     "slurm": ("submitit",),
+    "shared": ("fsspec",),
+    "s3": ("fsspec", "s3fs"),
     "track": ("trackio",),
 }
 """Extra -> the packages that it brings."""
@@ -40,7 +42,7 @@ def doctor(prune_days: float | None = None) -> list[Table]:
         {"what": "GPU", "found": _gpu()},
         {"what": "smollm2 weights", "found": _weights()},
         {"what": "home", "found": str(home())},
-        {"what": "store", "found": f"{count:,} values, {size / 1e6:.1f} MB"},
+        {"what": "store", "found": f"{count:,} values, {size / 1e6:.1f} MB, in {store.place}"},
         {"what": "free disk", "found": f"{shutil.disk_usage(_existing(home())).free / 1e9:.0f} GB"},
         {"what": "GENSCOPE_DATA", "found": os.environ.get("GENSCOPE_DATA", "not set")},
     ]

@@ -13,6 +13,8 @@ from genscope.core.canonical import digest
 from genscope.core.errors import UsageError, unknown
 from genscope.core.progress import Progress
 from genscope.core.store import Store
+from genscope.engine.blocks import ModelElsewhere
+from genscope.engine.executor import executor
 from genscope.models.ask import Asker
 from genscope.models.budget import Budget, Meter, Price
 from genscope.models.model import Model
@@ -62,6 +64,7 @@ def profile(
     with_: Sequence[str] = (),
     without: Sequence[str] = (),
     out: str | Path | None = None,
+    on: str = "local",
     fresh: bool = False,
     dry_run: bool = False,
     budget: str | None = None,
@@ -76,7 +79,7 @@ def profile(
 
     model: its name (`smollm2`, `hf:FOLDER`, `openai:MODEL@URL`, ...) or a Model; tasks, levels, n, mode, id_source: what is asked, as
     the scale says where None; data: the user's own questions, with `columns` naming their columns; with_, without: sections, as
-    "NAME:key=value,..."; out: result folder; fresh: ignore the store; budget, price: see `genscope profile --help`; yes: do not ask before spending.
+    "NAME:key=value,..."; out: result folder; on: where the model's blocks are computed: "local" (this process), or workers: "ray", "slurm", "local:workers=2"; fresh: ignore the store; budget, price: see `genscope profile --help`; yes: do not ask before spending.
     The same call resumes a run that was stopped, and asks nothing that is already in the store.
     """
     from genscope.models import names
@@ -107,13 +110,20 @@ def profile(
             money=money,
             prompt=sections[0].preview(subject, plan),
         )
-    shown = progress or Progress()
+    shown, store = progress or Progress(), Store.open()
     began, machine_seconds = time.time(), time.process_time()
-    asker = Asker(subject, Store.open(), fresh=fresh, progress=shown, meter=meter, confirm=confirmation(subject, cost, rate, yes, confirm))
+    asker = Asker(
+        _placed(subject, model, on, store, fresh),
+        store,
+        fresh=fresh,
+        progress=shown,
+        meter=meter,
+        confirm=confirmation(subject, cost, rate, yes, confirm),
+    )
     try:
         outcomes = {one.name: one.run(asker, plan) for one in sections}
     finally:
-        subject.close()
+        asker.model.close()
     folder = Path(out).expanduser() if out else DEFAULT_OUT / folder_name(subject, plan)
     about = _about(subject, plan, outcomes)
     run = {
@@ -121,6 +131,17 @@ def profile(
         "blocks_computed": asker.computed, "damaged_store_files": len(asker.store.damaged), "tokens": meter.plain(),
     }  # fmt: skip
     return write(folder, about, outcomes, run)
+
+
+def _placed(subject: Model, model: str | Model, on: str, store: Store, fresh: bool) -> Model:
+    """The model, with its blocks computed where `on` says."""
+    if on == "local":
+        return subject
+    if not isinstance(model, str):
+        raise UsageError(
+            f"--on {on}: workers make the model from its name, and this one is an object. Name it as a string, or leave `on` out"
+        )
+    return ModelElsewhere(subject, model, executor(on, None, store), store, fresh)
 
 
 def estimate(sections: Sequence[Section], model: Model, plan: ProfilePlan) -> Cost:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from genscope.core.errors import StudyError, missing_extra
 from genscope.core.progress import Progress
 from genscope.core.store import Store, write_whole
 from genscope.engine.cells import cell_key, code_hash, plan
+from genscope.engine.executor import executor
 from genscope.engine.run import refuse_overlap, run_cells
 from genscope.engine.study import Scale, Study
 from genscope.engine.verdict import exit_code, judge_study, preflight
@@ -64,6 +65,7 @@ def run(
     scale: Scale = "standard",
     parts: Sequence[str] | None = None,
     seeds: Sequence[int] | None = None,
+    on: str = "local",
     workers: int | None = None,
     fresh: bool = False,
     out: str | Path | None = None,
@@ -71,7 +73,8 @@ def run(
 ) -> StudyResult:
     """Run a study, or resume it, and write its result folder.
 
-    parts, seeds: fewer than all, by name or number; workers: processes with one thread each (all cores by default); fresh: ignore the store.
+    parts, seeds: fewer than all, by name or number; on: where cells are computed ("local", "ray", "slurm", with options as in "slurm:partition=short");
+    workers: the most cells under way at once (locally all cores by default); fresh: ignore the store.
     """
     study = find(name) if isinstance(name, str) else name
     ready(study)
@@ -93,7 +96,8 @@ def run(
                     f"{claim}: {len(used)} seeds can show {one['smallest_detectable']:.3g} in {one['metric']}, and the margin leaves {one['room']:.3g}; it may stay inconclusive"
                 )
 
-    done = run_cells(study, cells, store, workers=workers or os.cpu_count() or 1, fresh=fresh, progress=shown, between=between)
+    with closing(executor(on, workers, store)) as place:
+        done = run_cells(study, cells, store, executor=place, fresh=fresh, progress=shown, between=between)
     entries = (
         [{**entry, "changed": entry["id"] in changed} for entry in judge_study(study, done.records, judged)] if len(done.records) else []
     )
@@ -105,6 +109,7 @@ def run(
     about["headline"] = headline(about)
     timing = {
         "began": began,
+        "on": on.partition(":")[0],
         "wall_seconds": round(time.time() - began, 3),
         "cpu_seconds": round(done.seconds, 3),
         "cells": len(cells),
@@ -122,7 +127,7 @@ def dry_run(name: str, *, scale: Scale, parts: Sequence[str] | None, seeds: Sequ
     study = find(name)
     cells, absent = plan(study, scale, seeds, parts)
     store, code = Store.open(), code_hash(type(study).__module__)
-    here = sum(store.path(cell_key(store, study, cell, code)).is_file() for cell in cells)
+    here = sum(store.has(cell_key(store, study, cell, code)) for cell in cells)
     return {
         "dry_run": True,
         "study": name,
