@@ -13,9 +13,9 @@ from genscope.core.difficulty import read_difficulty
 from genscope.core.errors import DataError
 from genscope.core.seeds import Seed
 from genscope.interventions.label_noise import label_noise
+from genscope.measures.cross_fit import cross_fit_arrays
 from genscope.measures.label_errors import suspected
 from genscope.tasks.digits import digits
-from genscope.training.cross_fit import cross_fit_arrays
 from genscope.verbs.audit import audit
 
 OTHERS = ["duplicates", "inductive_bias", "conflicts", "imbalance", "shortcuts", "bad_values"]

