@@ -101,7 +101,7 @@ class Size:
 
 
 SIZES: Mapping[str, Size] = {
-    "smoke": Size(texts=60, scored=60, judged=6, written=2, embed=False, epochs=4), "standard": Size(), "extended": Size(crossed=True), "paper": Size(crossed=True),
+    "smoke": Size(texts=60, scored=60, judged=4, written=2, embed=False, epochs=4), "standard": Size(), "extended": Size(crossed=True), "paper": Size(crossed=True),
 }  # fmt: skip
 
 
