@@ -80,7 +80,7 @@ class InductiveBiasSection(AuditSection):
             _record("class_margin", margin.value, "distance", len(x)), _record("radius", size, "distance", len(x)), _record("cutoff", found.cutoff, "ratio", len(x)),
         ]  # fmt: skip
         facts = {
-            "rows": f"{len(x):,}", "classes": classes, "intrinsic dimension": f"{m:.2f}", "class margin": f"{margin.value:.4g}", "radius": f"{size:.4g}", "wanted error": f"{eps:g}",
+            "rows used": f"{len(x):,}", "classes": classes, "intrinsic dimension": f"{m:.2f}", "class margin": f"{margin.value:.4g}", "radius": f"{size:.4g}", "wanted error": f"{eps:g}",
         }  # fmt: skip
         return AuditOutcome(
             findings=[_finding(found, len(x), m, margin, places)],

@@ -71,7 +71,7 @@ class LabelErrorsSection(AuditSection):
         answer = f"{len(found.rows):,} of {len(rows):,} labels look wrong ({100 * share:.1f} %)." if believed else "Small models cannot tell the labels; none is suspected."  # fmt: skip
         return AuditOutcome(
             findings=findings, records=_records(fit, found, rows, ids), notes=notes, answer=answer, tables=[_map_table(fit, rows, lab)],
-            facts={"rows": f"{len(rows):,}", "classes": len(names), "accuracy out of sample": f"{fit.accuracy:.3f}", "most frequent label": f"{chance:.3f}", "models": folds},
+            facts={"rows used": f"{len(rows):,}", "classes": len(names), "accuracy out of sample": f"{fit.accuracy:.3f}", "most frequent label": f"{chance:.3f}", "models": folds},
         )  # fmt: skip
 
     def view(self, records: pl.DataFrame, about: Mapping[str, Any]) -> View:
