@@ -138,7 +138,9 @@ def _extreme_value(x: Float[np.ndarray, "N d"], y: np.ndarray, least: float, dra
         close, count = close + int((~far).sum()), count + len(apart)
         a, b, apart = a[far], b[far], apart[far]
         largest = np.argpartition(apart, top)[: top + 1] if len(apart) > top + 1 else np.arange(len(apart))
-        kept_a.append(a[largest]), kept_b.append(b[largest]), kept_s.append(1 / apart[largest])
+        kept_a.append(a[largest])
+        kept_b.append(b[largest])
+        kept_s.append(1 / apart[largest])
     s = np.concatenate(kept_s)
     order = np.argsort(-s)[: top + 1]
     if len(order) < top + 1:

@@ -42,9 +42,9 @@ def cross_fit_texts(texts: Sequence[str], y: Int[np.ndarray, " N"], seed: Seed, 
     hashed = HashingVectorizer(
         n_features=WORDS,
         ngram_range=(1, 2),
-        norm=None,
+        norm=None,  # pyright: ignore[reportArgumentType]
         alternate_sign=False,
-        token_pattern=r"(?u)\b\w+\b",  # pyright: ignore[reportArgumentType]
+        token_pattern=r"(?u)\b\w+\b",
     ).transform(texts)
     x = TfidfTransformer(sublinear_tf=True).fit_transform(hashed)
 
@@ -68,9 +68,9 @@ def cross_fit_arrays(x: Float[np.ndarray, "N D"], y: Int[np.ndarray, " N"], seed
         return MLPClassifier(
             (64,),
             learning_rate_init=3e-3,
-            batch_size=64,
+            batch_size=64,  # pyright: ignore[reportArgumentType]
             alpha=1e-3,
-            random_state=seed.child("model", number).integer(31),  # pyright: ignore[reportArgumentType]
+            random_state=seed.child("model", number).integer(31),
         )
 
     return _cross_fit(rows, y, model, seed, folds, epochs, advance)

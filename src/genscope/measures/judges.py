@@ -59,7 +59,7 @@ class Ratings:
     """One judge's ratings: dimension -> one number a case (nan where none came); unparsed: replies without a rating, of `asked`."""
 
     judge: str
-    values: Mapping[Dimension, np.ndarray]
+    values: Mapping[str, np.ndarray]
     unparsed: int = 0
     asked: int = 0
 

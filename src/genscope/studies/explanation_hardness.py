@@ -284,7 +284,7 @@ def exchanged_tags(tags: Sequence[str], groups: Sequence[int], seed: Seed) -> li
     for size in sorted({len(rows) for rows in members.values()}):
         alike = [rows for rows in members.values() if len(rows) == size]
         for rows, source in zip(alike, rng.permutation(len(alike)).tolist(), strict=True):
-            for here, there in zip(rows, alike[source], strict=True):
+            for here, there in zip(rows, alike[int(source)], strict=True):
                 made[here] = tags[there]
     return made
 
