@@ -26,7 +26,7 @@ x = (rng.random((1_000, 500)) < 1 / (1 + np.exp(-a * (theta[:, None] - b)))).ast
 np.savez(path, x=x, b=b)
 """
 ERRORS = """
-def errors(b, truth):
+def b_errors(b, truth):
     import numpy as np
     scaled = (b - b.mean()) / b.std() * truth.std() + truth.mean()
     return {"rmse": float(np.sqrt(np.mean((b - truth) ** 2))), "rmse_scaled": float(np.sqrt(np.mean((scaled - truth) ** 2)))}
@@ -49,7 +49,7 @@ for name, errors in (("seconds", False), ("with_errors", True)):
         times.append(time.perf_counter() - began)
     found[name] = min(times)
 prior = difficulty_irt(record, "2pl", errors=False, prior_b=2.0)
-print(json.dumps({**found, **errors(fit.b, held["b"]), **{f"prior_{name}": value for name, value in errors(prior.b, held["b"]).items()}}))
+print(json.dumps({**found, **b_errors(fit.b, held["b"]), **{f"prior_{name}": value for name, value in b_errors(prior.b, held["b"]).items()}}))
 """
 )
 MIRT = (
@@ -65,7 +65,7 @@ for _ in range(3):
     fit = mirt.fit_mirt(x, "2PL", compute_standard_errors=False, n_quadpts=int(sys.argv[2]))
     times.append(time.perf_counter() - began)
 b = np.asarray(fit.model.parameters["difficulty"]).ravel()
-print(json.dumps({"seconds": min(times), **errors(b, held["b"])}))
+print(json.dumps({"seconds": min(times), **b_errors(b, held["b"])}))
 """
 )
 GIRTH = (
@@ -77,7 +77,7 @@ held = np.load(sys.argv[1])
 began = time.perf_counter()
 fit = twopl_mml(held["x"].T.astype(int))
 seconds = time.perf_counter() - began
-print(json.dumps({"seconds": seconds, **errors(fit["Difficulty"], held["b"])}))
+print(json.dumps({"seconds": seconds, **b_errors(fit["Difficulty"], held["b"])}))
 """
 )
 PYIRT = (
@@ -98,7 +98,7 @@ found = trainer.best_params
 order = [int(str(found["item_ids"][k])[1:]) for k in range(len(found["diff"]))]
 b = np.empty(len(order)); b[order] = np.asarray(found["diff"], float).ravel()
 b *= np.sign(np.corrcoef(b, held["b"])[0, 1])
-print(json.dumps({"seconds": seconds, **errors(b, held["b"])}))
+print(json.dumps({"seconds": seconds, **b_errors(b, held["b"])}))
 """
 )
 LARGE = """

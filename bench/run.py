@@ -1,6 +1,6 @@
 """`make bench`: every promise on speed and size, measured in one run, each also as a ratio to what is wanted. Peers are installed in an environment of their own.
 
-Give words to run some parts only: instances, grading, start, size, generate, profile, difficulty, cluster; with profile, smoke or standard for one scale (both by default); with difficulty, girth to wait for that peer (minutes).
+Give words to run some parts only: instances, grading, start, size, generate, profile, cluster, difficulty; with profile, smoke or standard for one scale (both by default); with difficulty, girth to wait for that peer (minutes).
 """
 
 from __future__ import annotations
@@ -279,8 +279,8 @@ PARTS = {
     "size": size,
     "generate": generate,
     "profile": profile,
-    "difficulty": difficulty,
     "cluster": cluster,
+    "difficulty": difficulty,
 }
 
 if __name__ == "__main__":

@@ -289,7 +289,7 @@ def test_bad_settings_are_refused(settings: dict[str, object], said: str) -> Non
 @pytest.mark.parametrize("method", ["map", "vi"])
 def test_joint_fits_agree_with_the_marginal_one(method: str) -> None:
     pytest.importorskip("torch")
-    made = simulate(Seed("joint"), solvers=200, items=80, sd=1.0, pattern="selective")
+    made = simulate(Seed("joint"), solvers=120, items=40, sd=1.0)
     marginal_fit = difficulty_irt(made.record, "1pl")
     fit = difficulty_irt(made.record, "1pl", method=method)  # pyright: ignore[reportArgumentType]
     assert spearman(fit.b, marginal_fit.b) > 0.99

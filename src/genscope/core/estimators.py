@@ -196,6 +196,15 @@ def _fisher(clause: Clause, rows: pl.DataFrame, seed: Seed) -> Estimate:
     return _from(interval, p)
 
 
+def _sign(clause: Clause, rows: pl.DataFrame, seed: Seed) -> Estimate:
+    """Share of the paired units whose value is above 0 among those where it is not 0 (sign test); without any such unit 0.5, and no interval."""
+    moved = _differences(clause, rows)
+    moved = moved[moved != 0]
+    if not len(moved):
+        return Estimate(effect=0.5, low=None, high=None, n=0, method="sign test; every unit is 0")
+    return _from(clopper_pearson(int((moved > 0).sum()), len(moved), 1 - clause.alpha))
+
+
 def _spearman(clause: Clause, rows: pl.DataFrame, seed: Seed) -> Estimate:
     """rho between the contrast's column and the value; p one-sided in the contrast's direction ("falls" or "rises"), labels shuffled over clusters."""
     if clause.contrast is None or clause.contrast[1] not in ("falls", "rises"):
@@ -230,6 +239,7 @@ def _rho_interval(
 
 _ESTIMATORS: dict[str, Callable[[Any, Any, Seed], Estimate]] = {
     "paired_t": _paired_t,
+    "sign": _sign,
     "welch_t": _welch_t,
     "bootstrap_t": _bootstrap_t,
     "bootstrap_median": _median,

@@ -34,6 +34,9 @@ def blocks(study: Study, about: Mapping[str, Any], records: pl.DataFrame) -> lis
         page.append(Note(warnings, "Not as it should be", "warn"))
     if about["claims"]:
         page.append(Verdicts(claims=about["claims"], title="Claims and their placebos"))
+    elsewhere = [f"{', '.join(claims)}: {command}" for command, claims in study.judged_elsewhere().items()]
+    if elsewhere:
+        page.append(Note(elsewhere, "Judged by another command, on a model of yours"))
     if len(records):
         page += list(study.figures(records))
         beside = _beside(study, records)
@@ -106,12 +109,10 @@ def unpublished_blocks(study: Study) -> list[Block]:
     ]
 
 
-def profile_blocks(study: Study, held: Sequence[Mapping[str, Any]]) -> list[Block]:
-    """The page of a study that is judged on models: one group of claims a model."""
-    page: list[Block] = [
-        Answer(study.answer, f"Judged on {len(held)} model{'s' if len(held) > 1 else ''}. For yours: {study.command}"),
-        *design(study),
-    ]
+def profile_blocks(study: Study, held: Sequence[Mapping[str, Any]], first: bool = True) -> list[Block]:
+    """What was judged on models: one group of claims a model; first: whether the page begins with it."""
+    said = f"Judged on {len(held)} model{'s' if len(held) > 1 else ''}. For yours: {'; '.join(study.judged_elsewhere())}"
+    page: list[Block] = [Answer(study.answer, said), *design(study)] if first else [Heading("On language models", said)]
     for one in held:
         page += [
             Heading(one["model"]["name"], f"{one['model']['sentence']} {one['headline']}"),

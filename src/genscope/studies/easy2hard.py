@@ -94,7 +94,7 @@ class Size:
 
 
 SIZES: Mapping[str, Size] = {
-    "smoke": Size(solvers=40, items=120, draws=100, halvings=1, sentences=8, steps=(5, 20, 80), widths=(8,), runs=2),
+    "smoke": Size(solvers=40, items=120, draws=100, halvings=1, sentences=8, steps=(5, 20, 80), widths=(8,), runs=4),
     "standard": Size(),
     "extended": Size(draws=4_000, halvings=20, runs=8),
     "paper": Size(draws=4_000, halvings=20, runs=8, model="hf:HuggingFaceTB/SmolLM2-1.7B?template=none"),

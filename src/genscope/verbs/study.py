@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genscope.core.canonical import digest
-from genscope.core.errors import StudyError, missing_extra
+from genscope.core.errors import missing_extra
 from genscope.core.progress import Progress
 from genscope.core.store import Store, write_whole
 from genscope.engine.cells import cell_key, code_hash, plan
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     import polars as pl
 
 DEFAULT_OUT = Path("genscope-runs")
+_NEEDED = {"train": ("torch",), "hf": ("torch", "transformers")}
+"""Extra -> packages that a study with it imports."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,13 +142,11 @@ def dry_run(name: str, *, scale: Scale, parts: Sequence[str] | None, seeds: Sequ
 
 
 def ready(study: Study) -> None:
-    """Raise when the study cannot run here: judged by another command, or its extra is not installed."""
+    """Raise when the study cannot run here: its extra is not installed."""
     from importlib.util import find_spec
 
-    if study.command:
-        raise StudyError(f"{study.name} is judged on a model of yours: {study.command}")
-    if study.extra == "train" and find_spec("torch") is None:
-        raise missing_extra(f"The study {study.name} trains networks", "train")
+    if study.extra in _NEEDED and any(find_spec(package) is None for package in _NEEDED[study.extra]):
+        raise missing_extra(f"The study {study.name} trains networks", study.extra)
 
 
 def headline(about: dict[str, Any]) -> str:
@@ -173,9 +173,11 @@ def check(name: str) -> dict[str, Any]:
     study = find(name)
     before = {one["id"]: one["hash"] for held in published(study.name) for one in held["claims"]}
     claims = []
+    elsewhere = {name for claims in study.judged_elsewhere().values() for name in claims}  # on rows of replies, by tests of their own
     for claim in study.claims:
+        checked = claim.id not in elsewhere and not ranks(claim)
         claims.append({
-            "claim": claim.id, "hash": claim.hash, "wrong": [] if ranks(claim) else wrong(claim), "placebo": claim.kind == "instrument" or claim.id in study.placebos or bool(study.command),
+            "claim": claim.id, "hash": claim.hash, "wrong": wrong(claim) if checked else [], "placebo": claim.kind == "instrument" or claim.id in study.placebos,
             "published": "not yet" if claim.id not in before else "same" if before[claim.id] == claim.hash else "changed",
         })  # fmt: skip
     shared = study.certify("smoke")
