@@ -173,6 +173,36 @@ def test_exit_codes() -> None:
     assert exit_code(entries("reproduced"), "standard", 0, True) == 5
     assert exit_code(entries("inconclusive"), "smoke", 0, False) == 0
     assert exit_code(entries("inconclusive"), "smoke", 1, False) == 1
+    assert exit_code(entries("reproduced"), "standard", 0, False, not_run=1) == 4
+    assert exit_code([], "standard", 3, False) == 4
+
+
+def test_a_run_whose_cells_all_failed_is_inconclusive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"{condition}-{arm}-{seed}" for seed in range(5) for condition in ("with", "without") for arm in ("claim", "off")]
+    monkeypatch.setenv("TOY_FAIL", " ".join(names))
+    found = toy(tmp_path)
+    assert (len(found.about["failed"]), found.code) == (20, 4)
+    assert found.about["claims"][0]["verdict"] == "inconclusive"
+    assert "failed: TrainingError" in found.page.read_text()
+
+
+def test_no_worker_and_a_class_that_workers_cannot_import_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match="workers must be at least 1"):
+        verb.run(Toy(), workers=0)
+    monkeypatch.setattr(Toy, "__module__", "__main__")
+    with pytest.raises(StudyError, match="a file of its own"):
+        verb.ready(Toy())
+
+
+def test_verdicts_made_by_other_code_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    from genscope.engine import published
+
+    held = [{"study": "simplicity-bias", "code": "another", "claims": []}]
+    monkeypatch.setattr(published, "published", lambda name: held)
+    found = verb.check("simplicity-bias")
+    assert (found["code"], found["exit_code"]) == ("changed", 5)
+    held[0]["code"] = code_hash("genscope.studies.simplicity_bias")
+    assert verb.check("simplicity-bias")["code"] == "same"
 
 
 def test_preflight_pools_the_arms_and_does_not_see_the_means() -> None:

@@ -18,11 +18,11 @@ from genscope.core.stats import (
     clopper_pearson,
     fisher,
     median_interval,
-    paired_permutation,
     paired_t,
     spearman,
     spearman_bootstrap,
     spearman_permutation,
+    t_beyond,
     welch_t,
     wilson,
 )
@@ -112,7 +112,19 @@ def unit_values(clause: Clause, rows: pl.DataFrame) -> np.ndarray:
 def _paired_t(clause: Clause, rows: pl.DataFrame, seed: Seed) -> Estimate:
     differences = _differences(clause, rows)
     interval = paired_t(differences, 1 - clause.alpha)
-    return _from(interval, paired_permutation(differences, seed.rng()) if len(differences) > 1 else None, len(differences) - 1)
+    return _from(interval, _beyond_margin(clause, differences), len(differences) - 1)
+
+
+def _beyond_margin(clause: Clause, differences: np.ndarray) -> float | None:
+    """p of the clause's own relation to its margin: of `within` the larger of its two sides."""
+    if clause.relation == "rank":
+        return None
+    if isinstance(clause.margin, tuple):
+        sides = [t_beyond(differences, clause.margin[0]), t_beyond(differences, clause.margin[1], above=False)]
+        return None if None in sides else max(one for one in sides if one is not None)
+    if clause.relation == "<":
+        return t_beyond(differences, clause.margin, above=False)
+    return t_beyond(differences, -clause.margin if clause.relation == "not worse than" else clause.margin)
 
 
 def _welch_t(clause: Clause, rows: pl.DataFrame, seed: Seed) -> Estimate:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genscope.core.canonical import digest
-from genscope.core.errors import missing_extra
+from genscope.core.errors import StudyError, missing_extra
 from genscope.core.progress import Progress
 from genscope.core.store import Store, write_whole
 from genscope.engine.cells import cell_key, code_hash, plan
@@ -100,9 +100,7 @@ def run(
 
     with closing(executor(on, workers, store)) as place:
         done = run_cells(study, cells, store, executor=place, fresh=fresh, progress=shown, between=between)
-    entries = (
-        [{**entry, "changed": entry["id"] in changed} for entry in judge_study(study, done.records, judged)] if len(done.records) else []
-    )
+    entries = [{**entry, "changed": entry["id"] in changed} for entry in judge_study(study, done.records, judged)]
     about = {
         "kind": "study", "genscope": _version(), "study": study.name, "scale": scale, "seeds": used, "parts": list(dict.fromkeys(cell.part for cell in cells)),
         "not_run": [{"part": part, "claims": list(study.parts[part].claims), "data": list(study.parts[part].data)} for part in absent],
@@ -119,7 +117,9 @@ def run(
         "damaged_store_files": len(store.damaged),
     }
     folder = Path(out).expanduser() if out else DEFAULT_OUT / f"study-{study.name}-{scale}-{digest([about['parts'], used], size=3)}"
-    result = StudyResult(study, folder, about, done.records, exit_code(entries, scale, len(done.failed), bool(changed)))
+    result = StudyResult(
+        study, folder, about, done.records, exit_code(entries, scale, len(done.failed), bool(changed), len(about["not_run"]))
+    )
     _save(study, result, timing)
     return result
 
@@ -145,6 +145,10 @@ def ready(study: Study) -> None:
     """Raise when the study cannot run here: its extra is not installed."""
     from importlib.util import find_spec
 
+    if type(study).__module__ == "__main__":
+        raise StudyError(
+            f"{study.name}: worker processes import a study by its module's name; write the class into a file of its own and import it from there"
+        )
     if study.extra in _NEEDED and any(find_spec(package) is None for package in _NEEDED[study.extra]):
         raise missing_extra(f"The study {study.name} trains networks", study.extra)
 
@@ -171,7 +175,9 @@ def check(name: str) -> dict[str, Any]:
     from genscope.engine.synthetic import ranks, wrong
 
     study = find(name)
-    before = {one["id"]: one["hash"] for held in published(study.name) for one in held["claims"]}
+    files = published(study.name)
+    before = {one["id"]: one["hash"] for held in files for one in held["claims"]}
+    codes = {held["code"] for held in files if "code" in held}
     claims = []
     elsewhere = {name for claims in study.judged_elsewhere().values() for name in claims}  # on rows of replies, by tests of their own
     for claim in study.claims:
@@ -185,13 +191,15 @@ def check(name: str) -> dict[str, Any]:
     bad += [f"{one['claim']}: a phenomenon claim without a placebo" for one in claims if not one["placebo"]]
     bad += [f"{split}: {count:,} examples shared between splits" for split, count in shared.items() if count]
     changed = [one["claim"] for one in claims if one["published"] == "changed"]
+    code = code_hash(type(study).__module__)
     return {
         "study": name,
         "claims": claims,
         "shared_examples": dict(shared),
         "wrong": bad,
         "changed": changed,
-        "exit_code": 5 if changed else 1 if bad else 0,
+        "code": "not published" if not codes else "same" if code in codes else "changed",
+        "exit_code": 5 if changed or (codes and code not in codes) else 1 if bad else 0,
     }
 
 

@@ -7,7 +7,7 @@ from genscope.core.stats.fisher import fisher
 from genscope.core.stats.interval import Interval
 from genscope.core.stats.mover import mover
 from genscope.core.stats.multiplicity import holm, smallest_detectable, smallest_detectable_paired
-from genscope.core.stats.paired import paired_t, welch_t
+from genscope.core.stats.paired import paired_t, t_beyond, welch_t
 from genscope.core.stats.permutation import mcnemar, paired_permutation, spearman, spearman_permutation
 from genscope.core.stats.proportion import clopper_pearson, wilson
 from genscope.core.stats.rank import spearman_bootstrap
@@ -29,6 +29,7 @@ __all__ = [
     "spearman",
     "spearman_bootstrap",
     "spearman_permutation",
+    "t_beyond",
     "welch_t",
     "wilson",
 ]
