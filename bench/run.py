@@ -281,6 +281,12 @@ def _megabytes(folder: Path) -> float:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink()) / 1e6
 
 
+def difficulty() -> None:
+    from difficulty import difficulty as run
+
+    run(say, python)
+
+
 def study() -> None:
     bench_study.run(say, note)
 
@@ -315,6 +321,9 @@ PARTS = {
     "study": study,
     "coherence": coherence,
     "difficulty": difficulty,
+    "difficulty": difficulty,
+    "study": study,
+    "coherence": coherence,
 }
 
 if __name__ == "__main__":

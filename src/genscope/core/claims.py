@@ -201,7 +201,7 @@ def _estimates(claim: Claim, records: pl.DataFrame, seed: Seed) -> list[Estimate
 
 
 def _has_sides(clause: Clause, rows: pl.DataFrame) -> bool:
-    if clause.contrast is None or clause.relation == "rank" or clause.contrast[0] not in rows.columns:
+    if clause.contrast is None or clause.relation == "rank" or clause.test == "spearman_clusters" or clause.contrast[0] not in rows.columns:
         return True
     present = set(rows[clause.contrast[0]].to_list())
     return {clause.contrast[1], clause.contrast[2]} <= present

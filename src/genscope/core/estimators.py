@@ -16,9 +16,11 @@ from genscope.core.stats import (
     bootstrap_t,
     bootstrap_t_difference,
     clopper_pearson,
+    fisher,
     median_interval,
     paired_t,
     spearman,
+    spearman_bootstrap,
     spearman_permutation,
     t_beyond,
     welch_t,
@@ -165,6 +167,47 @@ def _proportion(function: Callable[..., Interval]) -> Callable[[Clause, pl.DataF
     return found
 
 
+def _least(clause: Clause, rows: pl.DataFrame, seed: Seed) -> Estimate:
+    return _alone(float(rows["value"].min()), len(rows), "smallest of all rows")  # pyright: ignore[reportArgumentType]
+
+
+def _most(clause: Clause, rows: pl.DataFrame, seed: Seed) -> Estimate:
+    return _alone(float(rows["value"].max()), len(rows), "largest of all rows")  # pyright: ignore[reportArgumentType]
+
+
+def _point(clause: Clause, rows: pl.DataFrame, seed: Seed) -> Estimate:
+    """The mean, or the difference of means, by itself: for clauses on a sign only, where the paper's own test is another clause."""
+    if clause.contrast is None:
+        return _alone(float(rows["value"].to_numpy().mean()), len(rows), "the estimate alone")
+    first, second = (side["value"].to_numpy() for side in _sides(clause, rows))
+    return _alone(float(first.mean() - second.mean()), len(first) + len(second), "the estimate alone")
+
+
+def _alone(value: float, n: int, method: str) -> Estimate:
+    return Estimate(effect=value, low=None, high=None, n=n, method=method)
+
+
+def _spearman_clusters(clause: Clause, rows: pl.DataFrame, seed: Seed) -> Estimate:
+    """rho between the contrast's column and the value (turned, where it should fall), with the bootstrap over the units that `cluster` names."""
+    if clause.contrast is None or clause.contrast[1] not in ("falls", "rises"):
+        raise UsageError(f'clause on {clause.metric}: spearman_clusters needs contrast=(column, "falls" or "rises", "")')
+    x, y = rows[clause.contrast[0]].to_numpy().astype(float), rows["value"].to_numpy()
+    turned = -y if clause.contrast[1] == "falls" else y
+    return _from(spearman_bootstrap(x, turned, seed.rng(), clusters=_labels(rows, clause.cluster), level=1 - clause.alpha))
+
+
+def _fisher(clause: Clause, rows: pl.DataFrame, seed: Seed) -> Estimate:
+    first, second = _sides(clause, rows)
+    counts = []
+    for side in (first, second):
+        values = side["value"].to_numpy()
+        if not np.isin(values, (0.0, 1.0)).all():
+            raise UsageError(f"clause on {clause.metric}: fisher counts successes, and some values are neither 0 nor 1")
+        counts += [int(values.sum()), len(values)]
+    interval, p = fisher(*counts, level=1 - clause.alpha)
+    return _from(interval, p)
+
+
 def _sign(clause: Clause, rows: pl.DataFrame, seed: Seed) -> Estimate:
     """Share of the paired units whose value is above 0 among those where it is not 0 (sign test); without any such unit 0.5, and no interval."""
     moved = _differences(clause, rows)
@@ -215,4 +258,9 @@ _ESTIMATORS: dict[str, Callable[[Any, Any, Seed], Estimate]] = {
     "wilson": _proportion(wilson),
     "clopper_pearson": _proportion(clopper_pearson),
     "spearman_permutation": _spearman,
+    "spearman_clusters": _spearman_clusters,
+    "fisher": _fisher,
+    "minimum": _least,
+    "maximum": _most,
+    "estimate": _point,
 }

@@ -70,10 +70,11 @@ class Cell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placebo:
-    """How a claim's mechanism is removed. kind: in words; arm: the arm whose records the claim is judged on."""
+    """How a claim's mechanism is removed. kind: in words; arm: the arm whose records the claim is judged on; beside: further placebos that must fail too."""
 
     kind: str
     arm: str
+    beside: tuple[Placebo, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,7 @@ from genscope.core.seeds import Seed
 
 NOISE = 1e-3
 """Standard deviation of made-up values, relative to the room that the margins leave."""
-COUNTED = ("clopper_pearson", "wilson")
+COUNTED = ("clopper_pearson", "wilson", "fisher")
 EXPECTED: dict[str, Answer] = {"satisfied": "reproduced", "violated": "not reproduced", "too few": "inconclusive", "unmet": "inconclusive"}
 
 Group = tuple[str, tuple[tuple[str, Any], ...]]
@@ -45,7 +45,7 @@ def check(claim: Claim) -> dict[str, str]:
 
 def ranks(claim: Claim) -> bool:
     """Whether a clause is on a rank correlation: then made-up group means cannot satisfy it, and the claim is checked by its own tests."""
-    return any(clause.relation == "rank" for clause in claim.clauses)
+    return any(clause.relation == "rank" or clause.test == "spearman_clusters" for clause in claim.clauses)
 
 
 def wrong(claim: Claim) -> list[str]:
@@ -128,7 +128,9 @@ def _means(claim: Claim, broken: Clause | None, unmet: Precondition | None = Non
     means = {group: float(solved.x[k]) for group, k in places.items()}
     for clause in claim.clauses:
         if clause.test in COUNTED:
-            means[_terms(clause)[0][0]] = 0.0 if (clause is broken) == (clause.relation == ">") else 1.0
+            low = (clause is broken) == (clause.relation == ">")
+            for group, coefficient in _terms(clause):
+                means[group] = float(low != (coefficient > 0))
     return means
 
 
@@ -144,7 +146,7 @@ def _range(clause: Clause) -> tuple[float | None, float | None]:
 def _verdict(claim: Claim, means: Mapping[Group, float], n: int) -> str:
     rng = Seed("synthetic", claim.id, n).rng()
     rows: list[dict[str, Any]] = []
-    counted = {_terms(clause)[0][0] for clause in claim.clauses if clause.test in COUNTED}
+    counted = {group for clause in claim.clauses if clause.test in COUNTED for group, _ in _terms(clause)}
     for (metric, columns), mean in means.items():
         noise = np.zeros(n) if (metric, columns) in counted else NOISE * _scale(claim) * rng.standard_normal(n)
         rows += [{"metric": metric, "value": mean + float(noise[seed]), "seed": seed, **dict(columns)} for seed in range(n)]

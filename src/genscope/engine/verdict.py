@@ -22,6 +22,7 @@ def judge_study(study: Study, records: pl.DataFrame, claims: Sequence[Claim]) ->
     import polars as pl
 
     seed = Seed("study", study.name)
+    records = with_factors(records, claims)
     own = records.filter(pl.col("arm") == CLAIM_ARM)
     entries = []
     for verdict in judge_all(claims, own, seed.child("verdict")):
@@ -31,8 +32,33 @@ def judge_study(study: Study, records: pl.DataFrame, claims: Sequence[Claim]) ->
             entries.append({**verdict.plain(), "placebo": None})
             continue
         control = judge_all([claim], records.filter(pl.col("arm") == placebo.arm), seed.child("placebo"))[0]
-        entries.append(with_placebo(verdict, control, placebo.kind))
+        entry = with_placebo(verdict, control, placebo.kind)
+        for other in placebo.beside:
+            second = with_placebo(
+                verdict, judge_all([claim], records.filter(pl.col("arm") == other.arm), seed.child("placebo", other.arm))[0], other.kind
+            )
+            entry["placebo"].setdefault("beside", []).append(second["placebo"])
+            if entry["verdict"] == "reproduced":
+                entry |= {"verdict": second["verdict"], "reason": second["reason"]}
+        entries.append(entry)
     return entries
+
+
+def with_factors(records: pl.DataFrame, claims: Sequence[Claim]) -> pl.DataFrame:
+    """The records with a column for each factor that a clause names (null where a row has none)."""
+    import json
+
+    import polars as pl
+
+    named = {
+        column for claim in claims for clause in claim.clauses
+        for column in (*clause.select, *clause.pair, *clause.cluster, *clause.strata, *((clause.contrast[0],) if clause.contrast else ()))
+    }  # fmt: skip
+    missing = sorted(named - set(records.columns))
+    if not missing:
+        return records
+    held = [json.loads(text) for text in records["factors"].to_list()]
+    return records.with_columns(pl.Series(name, [one.get(name) for one in held], strict=False) for name in missing)
 
 
 def preflight(study: Study, records: pl.DataFrame, claims: Sequence[Claim], seeds: int) -> dict[str, dict[str, Any]]:

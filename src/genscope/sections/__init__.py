@@ -21,5 +21,7 @@ AUDIT = {
     "bad_values": "genscope.sections.audit.bad_values:BadValuesSection",
     "difficulty": "genscope.sections.audit.difficulty:DifficultySection",
     "notions": "genscope.sections.audit.notions:NotionsSection",
+    "inductive_bias": "genscope.sections.audit.inductive_bias:InductiveBiasSection",
+    "label_errors": "genscope.sections.audit.label_errors:LabelErrorsSection",
 }
 """Sections of `genscope audit`, in the order in which they run."""

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 PAPERS = {
     "simplicity-bias": "genscope.studies.simplicity_bias:SimplicityBias",
     "coherent-gradients": "genscope.studies.coherent_gradients:CoherentGradients",
+    "inductive-bias-complexity": "genscope.studies.inductive_bias_complexity:InductiveBiasComplexity",
+    "explanation-hardness": "genscope.studies.explanation_hardness:ExplanationHardness",
     "easy2hard": "genscope.studies.easy2hard:Easy2Hard",
     "rasp-length": "genscope.studies.rasp_length:RaspLength",
     "scylla": "genscope.studies.scylla:Scylla",

@@ -5,15 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
 from genscope.core.seeds import Seed
-from genscope.core.stats.bootstrap import bootstrap_t, median_interval
+from genscope.core.stats.bootstrap import bootstrap_t, bootstrap_t_difference, median_interval
+from genscope.core.stats.fisher import fisher, log_odds_ratio
 from genscope.core.stats.interval import Interval
 from genscope.core.stats.mover import mover
 from genscope.core.stats.paired import paired_t, welch_t
 from genscope.core.stats.proportion import clopper_pearson, paired_difference, wilson
+from genscope.core.stats.rank import spearman_bootstrap
 
 Rng = np.random.Generator
 
@@ -53,6 +56,20 @@ def _tasks(rng: Rng, rates: tuple[float, ...], others: tuple[float, ...], n: int
     return mover(terms + [(-1 / len(others), wilson(int(rng.binomial(n, rate)), n)) for rate in others])
 
 
+@cache
+def _odds(k1: int, k2: int, n: int) -> Interval:
+    return fisher(k1, n, k2, n)[0]
+
+
+def _correlated(rng: Rng, r: float, tasks: int, seeds: int) -> Interval:
+    """Tasks with one x, and y of several seeds around a value that correlates with it."""
+    x = rng.normal(size=tasks)
+    y = r * x + math.sqrt(1 - r * r) * rng.normal(size=tasks)
+    return spearman_bootstrap(
+        np.repeat(x, seeds), np.repeat(y, seeds), rng, clusters=np.repeat(np.arange(tasks), seeds).tolist(), draws=200
+    )
+
+
 def _paired(rng: Rng, rates: tuple[float, float, float, float], n: int) -> Interval:
     return paired_difference(*(int(count) for count in rng.multinomial(n, rates)))
 
@@ -75,6 +92,20 @@ SITUATIONS = (
         truth=0.8,
         draw=lambda g: clopper_pearson(int(g.binomial(5, 0.8)), 5),
         least=0.95,
+    ),
+    Situation(
+        interval="Fisher, log odds ratio",
+        data="two groups of 100, p = .05 and .2",
+        truth=log_odds_ratio(0.2, 0.05),
+        draw=lambda g: _odds(int(g.binomial(100, 0.2)), int(g.binomial(100, 0.05)), 100),
+        least=0.95,
+    ),
+    Situation(
+        interval="studentised bootstrap",
+        data="difference of two groups of 100, normal, sd 1 and 2",
+        truth=0.0,
+        draw=lambda g: bootstrap_t_difference(g.normal(size=100), g.normal(0, 2, 100), g, draws=400),
+        least=0.93,
     ),
     Situation(
         interval="Wilson", data="0/1 items, n = 32, p = .05", truth=0.05, draw=lambda g: wilson(int(g.binomial(32, 0.05)), 32), least=0.90
@@ -133,6 +164,13 @@ SITUATIONS = (
     ),
     Situation(interval="studentised bootstrap", data="0/1 items in 3 strata, 32 each", truth=0.5, draw=_strata, least=0.925),
     Situation(interval="studentised bootstrap", data="30 clusters of 8", truth=0.0, draw=lambda g: _clustered(g, 30), least=0.92),
+    Situation(
+        interval="Spearman, bootstrap over tasks",
+        data="15 tasks of 3 seeds, normal, r = .6",
+        truth=6 / math.pi * math.asin(0.3),
+        draw=lambda g: _correlated(g, 0.6, 15, 3),
+        least=0.88,
+    ),
     Situation(
         interval="median, percentile bootstrap",
         data="normal, n = 50",
