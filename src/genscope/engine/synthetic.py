@@ -144,7 +144,11 @@ def _verdict(claim: Claim, means: Mapping[Group, float], n: int) -> str:
     counted = {_terms(clause)[0][0] for clause in claim.clauses if clause.test in COUNTED}
     for (metric, columns), mean in means.items():
         noise = np.zeros(n) if (metric, columns) in counted else NOISE * _scale(claim) * rng.standard_normal(n)
-        rows += [{"metric": metric, "value": mean + float(noise[seed]), "seed": seed, **dict(columns)} for seed in range(n)]
+        half = NOISE * _scale(claim)
+        rows += [
+            {"metric": metric, "value": (value := mean + float(noise[seed])), "low": value - half, "high": value + half, "seed": seed, **dict(columns)}
+            for seed in range(n)
+        ]
     for wanted in claim.preconditions:
         if wanted.reduce == "count":
             rows += [{"metric": wanted.metric, "value": 1.0, "seed": k, **wanted.select} for k in range(int(wanted.value))]

