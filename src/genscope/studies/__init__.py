@@ -13,6 +13,7 @@ PAPERS = {
     "simplicity-bias": "genscope.studies.simplicity_bias:SimplicityBias",
     "coherent-gradients": "genscope.studies.coherent_gradients:CoherentGradients",
     "rasp-length": "genscope.studies.rasp_length:RaspLength",
+    "genil": "genscope.studies.genil:GeniL",
     "scylla": "genscope.studies.scylla:Scylla",
 }
 """Name -> "module:class"."""

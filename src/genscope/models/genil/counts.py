@@ -12,7 +12,7 @@ placebo of claim C2) without reading a sentence again.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -191,3 +191,25 @@ class _Cells:
 def _frequent(matrix: csr_array, least: int) -> tuple[csr_array, np.ndarray]:
     kept = np.flatnonzero(np.bincount(matrix.indices, minlength=matrix.shape[1]) >= least)
     return (matrix if len(kept) == matrix.shape[1] else matrix[:, kept].tocsr()), kept
+
+
+MATRICES = ("context", "mentions", "spelling", "marked", "relations")
+
+
+def packed(counts: Counts) -> dict[str, np.ndarray]:
+    """The matrices as plain arrays, for the store; names are left out."""
+    made = {}
+    for name in MATRICES:
+        matrix: csr_array = getattr(counts, name)
+        made |= {f"{name}.data": matrix.data, f"{name}.indices": matrix.indices, f"{name}.indptr": matrix.indptr, f"{name}.shape": np.array(matrix.shape)}
+    return made
+
+
+def unpacked(arrays: Mapping[str, np.ndarray]) -> Counts:
+    """The counts that `packed` took apart, without names."""
+    from scipy.sparse import csr_array
+
+    return Counts(**{
+        name: csr_array((arrays[f"{name}.data"], arrays[f"{name}.indices"], arrays[f"{name}.indptr"]), shape=tuple(arrays[f"{name}.shape"]))
+        for name in MATRICES
+    })  # fmt: skip

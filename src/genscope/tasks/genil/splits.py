@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from genscope.core.errors import DataError, TaskError, unknown
 from genscope.core.seeds import Seed
@@ -100,3 +100,38 @@ def thinned(rows: Rows, share: float, seed: Seed) -> Rows:
     keep = seed.child("genil rows").rng().random(len(names)) < share
     chosen = {name for name, kept in zip(names, keep, strict=True) if kept}
     return rows.take([place for place, sentence in enumerate(rows.sentence) if sentence in chosen])
+
+
+def folds(rows: Rows, count: int, seed: Seed) -> Int[np.ndarray, " n"]:
+    """A fold, 0 to count - 1, for each row; rows of one sentence share it, and each language and label is spread evenly over the folds."""
+    if count < 2:
+        raise TaskError(f"cross-fitting needs at least 2 folds, got {count}")
+    first: dict[str, tuple[str, int]] = {}
+    for sentence, language, label in zip(rows.sentence, rows.language, rows.generalizing.tolist(), strict=True):
+        held = first.get(sentence)
+        first[sentence] = (language, label if held is None else max(held[1], label))
+    fold: dict[str, int] = {}
+    for stratum in sorted(set(first.values())):
+        names = sorted(name for name, where in first.items() if where == stratum)
+        for k, at in enumerate(seed.child("genil folds", *stratum).rng().permutation(len(names))):
+            fold[names[at]] = k % count
+    return np.array([fold[sentence] for sentence in rows.sentence])
+
+
+def sampled(rows: Rows, most: int, per_positive: int, seed: Seed) -> tuple[Int[np.ndarray, " m"], Float[np.ndarray, " m"]]:
+    """(places, weights): positives with `per_positive` negatives each, at most `most` rows a language; a weight is 1 / sampling rate of language and label.
+
+    Weights make average precision estimate that of all rows.
+    """
+    spoken = np.array(rows.language)
+    chosen, weights = [], []
+    for language in sorted(set(rows.language)):
+        sides = [np.flatnonzero((spoken == language) & (rows.generalizing == label)) for label in (1, 0)]
+        positives = min(len(sides[0]), max(1, most // (1 + per_positive)))
+        for label, (side, wanted) in enumerate(zip(sides, (positives, positives * per_positive), strict=True)):
+            held = np.sort(seed.child("genil sample", language, label).rng().permutation(side)[: min(wanted, len(side))])
+            chosen.append(held)
+            weights.append(np.full(len(held), len(side) / max(1, len(held))))
+    places = np.concatenate(chosen)
+    order = np.argsort(places)
+    return places[order], np.concatenate(weights)[order]
