@@ -3,8 +3,8 @@
 Counting knows no label and no split. Which columns a classifier uses, and their weights, are taken from training rows alone (genscope.models.genil.sparse):
 choosing columns of these counts by training rows gives the same matrix as counting the training rows alone.
 
-The tokens that hold a mention are kept apart from the others, so that the context of one row can be joined with the mentions of another (the
-placebo of claim C2) without reading a sentence again.
+The tokens that hold a mention are kept apart from the others, so that the context of one row can be joined with the pair of another (the placebo of
+claim C2) without reading a sentence again. What is joined are the pair's bare terms: the token of a mention also carries context, such as a full stop.
 """
 
 # n rows, t tokens, g character n-grams, w words and word pairs, c relational features
@@ -37,10 +37,11 @@ _TOKEN = re.compile(r"\S+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """Counts of rows. context, mentions [n, t] (tokens outside and inside mentions); spelling [t, g]; marked [n, w]; relations [n, c], 0 or 1; with their names."""
+    """Counts of rows. context, mentions [n, t] (tokens outside and inside mentions); pair [n, t] (both terms by themselves); spelling [t, g]; marked [n, w]; relations [n, c], 0 or 1; with their names."""
 
     context: csr_array
     mentions: csr_array
+    pair: csr_array
     spelling: csr_array
     marked: csr_array
     relations: csr_array
@@ -52,15 +53,16 @@ class Counts:
         return self.marked.shape[0]
 
     def characters(self, places: np.ndarray, context_of: np.ndarray | None = None) -> csr_array:
-        """Character n-gram counts [len(places), g] of these rows; context_of: rows that lend their context, one for each place."""
-        lender = places if context_of is None else context_of
-        return (self.context[lender] + self.mentions[places]) @ self.spelling
+        """Character n-gram counts [len(places), g] of these rows; context_of: rows that lend their context, one for each place (its pair stays)."""
+        if context_of is None:
+            return (self.context[places] + self.mentions[places]) @ self.spelling
+        return (self.context[context_of] + self.pair[places]) @ self.spelling
 
 
 def count(rows: Sequence[Marked], languages: Sequence[str], least: int = 1) -> Counts:
     """Count marked sentences. least: words and relations in fewer rows are left out (training rows are fewer still, so nothing they need is lost)."""
     tokens = _Columns()
-    context, mentions, marked, around = _Cells(), _Cells(), _Columns(), _Columns()
+    context, mentions, pair, marked, around = _Cells(), _Cells(), _Cells(), _Columns(), _Columns()
     marked_cells, around_cells = _Cells(), _Cells()
     for row, language in zip(rows, languages, strict=True):
         spans = (*row.identity, *row.attribute)
@@ -70,6 +72,7 @@ def count(rows: Sequence[Marked], languages: Sequence[str], least: int = 1) -> C
             (inside if touches else outside).append(tokens.place(found.group()))
         context.add(outside)
         mentions.add(inside)
+        pair.add([tokens.place(token) for term in row.terms for token in term.split()])
         sequence = marked_words(row)
         marked_cells.add([marked.place(name) for name in _grams_of_words(sequence)])
         around_cells.add(sorted({around.place(f"{language} {name}") for name in relations(row, sequence)}))
@@ -78,7 +81,7 @@ def count(rows: Sequence[Marked], languages: Sequence[str], least: int = 1) -> C
     spelling, grams = _spelling(tokens.names)
     term_names, around_names = marked.names, around.names
     return Counts(
-        context=context.matrix(len(tokens)), mentions=mentions.matrix(len(tokens)), spelling=spelling, marked=held_words, relations=held_around,
+        context=context.matrix(len(tokens)), mentions=mentions.matrix(len(tokens)), pair=pair.matrix(len(tokens)), spelling=spelling, marked=held_words, relations=held_around,
         grams=tuple(grams), terms=tuple(term_names[k] for k in kept_words), around=tuple(around_names[k] for k in kept_around),
     )  # fmt: skip
 
@@ -193,7 +196,7 @@ def _frequent(matrix: csr_array, least: int) -> tuple[csr_array, np.ndarray]:
     return (matrix if len(kept) == matrix.shape[1] else matrix[:, kept].tocsr()), kept
 
 
-MATRICES = ("context", "mentions", "spelling", "marked", "relations")
+MATRICES = ("context", "mentions", "pair", "spelling", "marked", "relations")
 
 
 def packed(counts: Counts) -> dict[str, np.ndarray]:

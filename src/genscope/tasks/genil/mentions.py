@@ -19,9 +19,10 @@ Span = tuple[int, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Marked:
-    """A folded sentence, the spans of both terms in it (by offset, empty without a position), and how each was found."""
+    """A folded sentence, both folded terms, the spans of both in it (by offset, empty without a position), and how each was found."""
 
     text: str
+    terms: tuple[str, str]
     identity: tuple[Span, ...]
     attribute: tuple[Span, ...]
     identity_match: Match
@@ -46,7 +47,7 @@ def mark(sentence: str, identity: str, attribute: str) -> Marked:
         found[name] = _find(text, terms[name], spans, taken)
         taken += found[name][0]
     return Marked(
-        text=text, identity=found["identity"][0], attribute=found["attribute"][0],
+        text=text, terms=(terms["identity"], terms["attribute"]), identity=found["identity"][0], attribute=found["attribute"][0],
         identity_match=found["identity"][1], attribute_match=found["attribute"][1],
     )  # fmt: skip
 
