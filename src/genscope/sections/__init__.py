@@ -7,6 +7,7 @@ PROFILE = {
     "questions": "genscope.sections.profile.questions:QuestionsSection",
     "coherence": "genscope.sections.profile.coherence:CoherenceSection",
     "length": "genscope.sections.profile.length:LengthSection",
+    "generalizations": "genscope.sections.profile.generalizations:GeneralizationsSection",
 }
 """Sections of `genscope profile`, in the order of the page."""
 AUDIT = {
@@ -18,5 +19,6 @@ AUDIT = {
     "imbalance": "genscope.sections.audit.imbalance:ImbalanceSection",
     "shortcuts": "genscope.sections.audit.shortcuts:ShortcutsSection",
     "bad_values": "genscope.sections.audit.bad_values:BadValuesSection",
+    "generalizations": "genscope.sections.audit.generalizations:GeneralizationsSection",
 }
 """Sections of `genscope audit`, in the order in which they run."""
