@@ -11,6 +11,7 @@ from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from genscope.core.errors import DataError, UsageError
 from genscope.core.seeds import Seed
 from genscope.core.store import Store
+from genscope.interventions.permute import exchanged_within
 from genscope.measures.average_precision import average_precision
 from genscope.models import sentence_vectors as vectors
 from genscope.models.association_prior import AssociationPrior
@@ -71,10 +72,14 @@ def test_the_context_of_another_row_comes_with_ones_own_mentions() -> None:
     marks = [genil.mark("All bakers are quick.", "bakers", "quick"), genil.mark("Two potters met a calm day.", "potters", "calm")]
     counts = count(marks, ["en", "en"])
     exchanged = counts.characters(np.array([0]), np.array([1]))
-    expected = CountVectorizer(analyzer="char_wb", ngram_range=(2, 4), vocabulary=list(counts.grams)).transform(["two met a day. bakers quick"])
+    expected = CountVectorizer(analyzer="char_wb", ngram_range=(2, 4), vocabulary=list(counts.grams)).transform(
+        ["two met a day. bakers quick"]
+    )
     assert abs(exchanged - expected).nnz == 0
     again = unpacked(packed(counts))
-    assert all(abs(getattr(again, name) - getattr(counts, name)).nnz == 0 for name in ("context", "mentions", "spelling", "marked", "relations"))
+    assert all(
+        abs(getattr(again, name) - getattr(counts, name)).nnz == 0 for name in ("context", "mentions", "spelling", "marked", "relations")
+    )
 
 
 def test_the_prior_leaves_a_rows_own_label_out() -> None:
@@ -92,7 +97,9 @@ def test_the_prior_leaves_a_rows_own_label_out() -> None:
     lone = AssociationPrior.fit(unique, ["en"] * 2_000, noise)
     assert abs(np.corrcoef(lone.log_odds(unique, ["en"] * 2_000)[:, 0], noise)[0, 1]) > 0.9
     leaked = lone.log_odds(unique, ["en"] * 2_000, noise)[:, 0]
-    assert average_precision(noise, -leaked) >= 0.9 or np.ptp(leaked) < 0.01  # what is left is the base rate without the row: of no use to a new row
+    assert (
+        average_precision(noise, -leaked) >= 0.9 or np.ptp(leaked) < 0.01
+    )  # what is left is the base rate without the row: of no use to a new row
     assert lone.log_odds([["unseen"]], ["en"]).shape == (1, 2)
     with pytest.raises(UsageError, match="0 or 1"):
         AssociationPrior.fit(keys, strata, np.array([2] * 6))
@@ -104,9 +111,10 @@ def test_context_is_learned_and_exchanged_contexts_are_not(rows: genil.Rows) -> 
     y = rows.generalizing[made.test]
     prior = sparse.fit(rows, counts, made.train, blocks=("prior",)).scores(rows, counts, made.test)
     full = sparse.fit(rows, counts, made.train).scores(rows, counts, made.test)
-    from genscope.studies.genil import _exchanged
-
-    lend = {side: _exchanged(rows, places, Seed("x", side)) for side, places in (("train", made.train), ("test", made.test))}
+    lend = {
+        side: exchanged_within(places, [rows.language[k] for k in places], Seed("x", side))
+        for side, places in (("train", made.train), ("test", made.test))
+    }
     assert (lend["train"] != made.train).all()
     assert set(lend["test"]) == set(made.test)
     assert all(rows.language[a] == rows.language[b] for a, b in zip(lend["train"], made.train, strict=True))
@@ -174,7 +182,9 @@ def test_a_tiny_encoder_is_tuned_and_scores_rows(rows: genil.Rows, tmp_path: Pat
     from genscope.models.genil.encoder import FineTuning, encoder_scores, encoder_text
 
     english = rows.take(np.flatnonzero(np.array(rows.language) == "en"))
-    names = sorted({word for one in zip(english.identity, english.attribute, english.sentence, strict=True) for word in encoder_text(*one).split()})
+    names = sorted(
+        {word for one in zip(english.identity, english.attribute, english.sentence, strict=True) for word in encoder_text(*one).split()}
+    )
     vocab = {"[PAD]": 0, "[UNK]": 1, **{name: k + 2 for k, name in enumerate(names)}}
     tokenizer = Tokenizer(models.WordLevel(vocab, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()  # pyright: ignore[reportAttributeAccessIssue]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import unicodedata
 from pathlib import Path
@@ -58,7 +59,7 @@ def test_bad_files_and_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         genil.load(["de"], tmp_path)
     with pytest.raises(DataError, match="no file en"):
         genil.load(["en"], tmp_path)
-    (tmp_path / "en.csv").write_bytes("sentence,identity\na,b\n".encode())
+    (tmp_path / "en.csv").write_bytes(b"sentence,identity\na,b\n")
     with pytest.raises(DataError, match="no column attribute, generalizing, promoting"):
         genil.load(["en"], tmp_path)
     (tmp_path / "en.csv").write_bytes(b"sentence\n\xff\xfe")
@@ -73,10 +74,19 @@ def test_bad_files_and_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         genil.load()
 
 
-@pytest.mark.skipif(not os.environ.get("GENSCOPE_DATA") or not (Path(os.environ["GENSCOPE_DATA"]) / genil.GENIL).is_dir(), reason="GeniL is not here")
+@pytest.mark.skipif(
+    not os.environ.get("GENSCOPE_DATA") or not (Path(os.environ["GENSCOPE_DATA"]) / genil.GENIL).is_dir(), reason="GeniL is not here"
+)
 def test_the_release_has_the_counts_of_its_sheet() -> None:
     rows = genil.load()
-    assert rows.found == {"rows_read": 45_414, "repeats": 1_662, "conflicting_repeats": 50, "empty": 0, "promoting_missing": 14, "not_nfc": 3_260}
+    assert rows.found == {
+        "rows_read": 45_414,
+        "repeats": 1_662,
+        "conflicting_repeats": 50,
+        "empty": 0,
+        "promoting_missing": 14,
+        "not_nfc": 3_260,
+    }
     assert len(rows) == 43_752
     assert not any(attribute == "" for attribute in rows.attribute)
 
@@ -97,7 +107,9 @@ def test_words_of_scripts_with_combining_marks_stay_whole() -> None:
         ("Nothing here.", "tailor", "calm", ([], []), ("none", "none")),
     ],
 )
-def test_mentions_are_found_longest_first_with_fallbacks(sentence: str, identity: str, attribute: str, spans: object, matches: object) -> None:
+def test_mentions_are_found_longest_first_with_fallbacks(
+    sentence: str, identity: str, attribute: str, spans: object, matches: object
+) -> None:
     found = genil.mark(sentence, identity, attribute)
     assert ([*found.identity], [*found.attribute]) == spans
     assert (found.identity_match, found.attribute_match) == matches
@@ -109,7 +121,7 @@ def test_spans_lie_in_the_text_and_never_overlap(sentence: str, identity: str, a
     found = genil.mark(sentence, identity, attribute)
     spans = sorted([*found.identity, *found.attribute])
     assert all(0 <= begin < end <= len(found.text) for begin, end in spans)
-    assert all(first[1] <= second[0] for first, second in zip(spans, spans[1:], strict=False))
+    assert all(first[1] <= second[0] for first, second in itertools.pairwise(spans))
 
 
 @pytest.fixture

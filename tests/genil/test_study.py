@@ -49,7 +49,11 @@ def test_margins_are_the_sheets() -> None:
     assert found["C3"] == [("best_ap", ">", 0.45, None), ("best_ap", ">", 0.42, None)]
     assert found["C4"] == [("languages_twice_prevalence", ">", 6.5, None), ("macro_gain_over_english", ">", 0.0, None)]
     assert found["C5"] == [("net_spread", ">", 0.10, 0.15)]
-    assert found["C6"] == [("within_language_p", "<", 0.05, None), ("within_language_auc", "<", 0.75, None), ("pooled_less_within", ">", 0.0, None)]
+    assert found["C6"] == [
+        ("within_language_p", "<", 0.05, None),
+        ("within_language_auc", "<", 0.75, None),
+        ("pooled_less_within", ">", 0.0, None),
+    ]
     assert found["C7"] == [("prior_drop", ">", 0.0, 0.05), ("relative_drop_saved", ">", 0.0, None)]
     assert {claim.id for claim in module.CLAIMS} == set(module.GeniL.placebos)
 
@@ -62,11 +66,23 @@ def test_every_cell_runs_and_placebos_lose_the_mechanism(made: None) -> None:
     rows = []
     for cell in one.cells("smoke", [0]):
         for record in one.run(cell, lab):
-            rows += [{"metric": record.metric, "condition": record.condition, "arm": arm, "value": record.value, "low": record.low, "language": record.factors.get("language")} for arm in cell.arms]
+            rows += [
+                {
+                    "metric": record.metric,
+                    "condition": record.condition,
+                    "arm": arm,
+                    "value": record.value,
+                    "low": record.low,
+                    "language": record.factors.get("language"),
+                }
+                for arm in cell.arms
+            ]
     frame = pl.DataFrame(rows, infer_schema_length=None)
 
     def value(metric: str, condition: str, arm: str = "claim", column: str = "value") -> float:
-        found = frame.filter((pl.col("metric") == metric) & (pl.col("condition") == condition) & (pl.col("arm") == arm) & pl.col("language").is_null())
+        found = frame.filter(
+            (pl.col("metric") == metric) & (pl.col("condition") == condition) & (pl.col("arm") == arm) & pl.col("language").is_null()
+        )
         assert len(found) == 1, (metric, condition, arm)
         return found[column][0]
 

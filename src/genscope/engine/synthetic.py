@@ -146,7 +146,14 @@ def _verdict(claim: Claim, means: Mapping[Group, float], n: int) -> str:
         noise = np.zeros(n) if (metric, columns) in counted else NOISE * _scale(claim) * rng.standard_normal(n)
         half = NOISE * _scale(claim)
         rows += [
-            {"metric": metric, "value": (value := mean + float(noise[seed])), "low": value - half, "high": value + half, "seed": seed, **dict(columns)}
+            {
+                "metric": metric,
+                "value": (value := mean + float(noise[seed])),
+                "low": value - half,
+                "high": value + half,
+                "seed": seed,
+                **dict(columns),
+            }
             for seed in range(n)
         ]
     for wanted in claim.preconditions:

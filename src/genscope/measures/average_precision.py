@@ -19,7 +19,9 @@ CELLS = 4_000_000
 """Weights that are worked on at once."""
 
 
-def average_precision(y: Int[np.ndarray, " n"], score: Float[np.ndarray, " n"], sample_weight: Float[np.ndarray, " n"] | None = None) -> float:
+def average_precision(
+    y: Int[np.ndarray, " n"], score: Float[np.ndarray, " n"], sample_weight: Float[np.ndarray, " n"] | None = None
+) -> float:
     """AP in [0, 1]; without a positive row NaN, with a warning.
 
     >>> round(average_precision(np.array([1, 0, 1, 0]), np.array([4.0, 3.0, 2.0, 1.0])), 4)  # (1/1 + 2/3) / 2
@@ -35,7 +37,9 @@ def average_precision(y: Int[np.ndarray, " n"], score: Float[np.ndarray, " n"], 
     return float(drawn_average_precision(y, score, weight[None, :])[0])
 
 
-def drawn_average_precision(y: Int[np.ndarray, " n"], score: Float[np.ndarray, " n"], weights: Float[np.ndarray, "B n"]) -> Float[np.ndarray, " B"]:
+def drawn_average_precision(
+    y: Int[np.ndarray, " n"], score: Float[np.ndarray, " n"], weights: Float[np.ndarray, "B n"]
+) -> Float[np.ndarray, " B"]:
     """AP under each row of weights; NaN where no positive row has weight. O(B n) after one sort."""
     y, score = _checked(y, score)
     if weights.ndim != 2 or weights.shape[1] != len(y):

@@ -31,7 +31,9 @@ class GroupCount:
         return self.n * self.rate.value
 
 
-def group_generalizations(groups: Sequence[str], flagged: Int[np.ndarray, " n"], rate: Rate, seed: Seed, least: int = 10) -> tuple[GroupCount, list[GroupCount], int]:
+def group_generalizations(
+    groups: Sequence[str], flagged: Int[np.ndarray, " n"], rate: Rate, seed: Seed, least: int = 10
+) -> tuple[GroupCount, list[GroupCount], int]:
     """(all, groups with at least `least` co-occurrences by falling count, number of groups with fewer). Needs one co-occurrence or more."""
     members: dict[str, list[int]] = {}
     for place, group in enumerate(groups):

@@ -63,7 +63,9 @@ def language_scores(
 
     def drawn(at: np.ndarray) -> Drawn:
         value = drawn_average_precision(y[at], score[at], own[at][None, :])[0]
-        return Drawn(value=float(value), draws=drawn_average_precision(y[at], score[at], weights[:, at] * own[at]), n=len(np.unique(groups[at])))
+        return Drawn(
+            value=float(value), draws=drawn_average_precision(y[at], score[at], weights[:, at] * own[at]), n=len(np.unique(groups[at]))
+        )
 
     every = {name: drawn(at) for name, at in members.items()}
     held = {name: one for name, one in every.items() if np.isfinite(one.value)}

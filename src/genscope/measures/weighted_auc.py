@@ -36,7 +36,9 @@ def drawn_auc(y: Int[np.ndarray, " n"], score: Float[np.ndarray, " n"], weights:
     return np.divide(won, whole, out=np.full(len(w), np.nan), where=whole > 0)
 
 
-def mean_auc(y: Int[np.ndarray, " n"], score: Float[np.ndarray, " n"], strata: Sequence[Hashable], weights: Float[np.ndarray, "B n"]) -> Float[np.ndarray, " B"]:
+def mean_auc(
+    y: Int[np.ndarray, " n"], score: Float[np.ndarray, " n"], strata: Sequence[Hashable], weights: Float[np.ndarray, "B n"]
+) -> Float[np.ndarray, " B"]:
     """Mean over strata of the AUC inside each; a stratum with one class only is left out."""
     found = [drawn_auc(y[at], score[at], weights[:, at]) for at in _members(strata)]
     held = np.stack(found, 1)
@@ -44,7 +46,9 @@ def mean_auc(y: Int[np.ndarray, " n"], score: Float[np.ndarray, " n"], strata: S
     return np.divide(np.where(counted, held, 0.0).sum(1), counted.sum(1), out=np.full(len(held), np.nan), where=counted.any(1))
 
 
-def mean_auc_p(y: Int[np.ndarray, " n"], score: Float[np.ndarray, " n"], strata: Sequence[Hashable], rng: np.random.Generator, permutations: int = 999) -> float:
+def mean_auc_p(
+    y: Int[np.ndarray, " n"], score: Float[np.ndarray, " n"], strata: Sequence[Hashable], rng: np.random.Generator, permutations: int = 999
+) -> float:
     """One-sided p that the mean AUC inside strata exceeds chance: labels permuted inside strata, +1 correction."""
     total = np.zeros(permutations)
     observed = 0.0

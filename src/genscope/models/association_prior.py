@@ -34,7 +34,9 @@ class AssociationPrior:
             raise UsageError("an association prior needs rows with labels 0 or 1")
         return cls(counts=tuple(_tally(column, y) for column in keys), base=_tally(strata, y), overall=(len(y), int(y.sum())))
 
-    def log_odds(self, keys: Sequence[Sequence[Hashable]], strata: Sequence[Hashable], y: np.ndarray | None = None) -> Float[np.ndarray, "n k"]:
+    def log_odds(
+        self, keys: Sequence[Sequence[Hashable]], strata: Sequence[Hashable], y: np.ndarray | None = None
+    ) -> Float[np.ndarray, "n k"]:
         """Log-odds (nats), one column a key column and a last one for the stratum. y: the labels of the rows when they are the training rows.
 
         >>> prior = AssociationPrior.fit([["a", "a", "b", "b"]], ["en"] * 4, np.array([1, 1, 0, 0]))
@@ -60,7 +62,9 @@ def _tally(column: Sequence[Hashable], y: np.ndarray) -> dict[Hashable, tuple[in
     return {key: (n, k) for key, (n, k) in found.items()}
 
 
-def _shrunk(table: dict[Hashable, tuple[int, int]], column: Sequence[Hashable], own: np.ndarray, less: int, toward: np.ndarray) -> np.ndarray:
+def _shrunk(
+    table: dict[Hashable, tuple[int, int]], column: Sequence[Hashable], own: np.ndarray, less: int, toward: np.ndarray
+) -> np.ndarray:
     held = np.array([table.get(key, (less, 0)) if less else table.get(key, (0, 0)) for key in column], dtype=float).reshape(-1, 2)
     n, k = held[:, 0] - less, held[:, 1] - own * less
     return (k + SHRINK * toward) / (n + SHRINK)

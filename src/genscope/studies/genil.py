@@ -5,7 +5,6 @@ Real sentences in nine languages. Rates by language and group; classifiers of th
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -18,13 +17,14 @@ from genscope.core.errors import StudyError
 from genscope.core.records import Record
 from genscope.core.seeds import Seed
 from genscope.core.stats import Interval
-from genscope.core.stats.grouped import GroupDraws, percentile
+from genscope.core.stats.grouped import GroupDraws
 from genscope.engine.lab import Lab
 from genscope.engine.study import Cell, Paper, Part, Placebo, Published, Scale, Study
+from genscope.interventions.permute import exchanged_within, permuted_within
 from genscope.measures.generalization_rate import tallies
+from genscope.measures.language_rates import language_rates
 from genscope.measures.language_scores import Drawn, LanguageScores, language_scores
 from genscope.measures.net_spread import net_spread
-from genscope.measures.overdispersion import homogeneity, overdispersion
 from genscope.measures.weighted_auc import drawn_auc, mean_auc, mean_auc_p
 from genscope.models.genil import embedding, sparse
 from genscope.models.genil.counts import Counts, count, packed, unpacked
@@ -124,7 +124,13 @@ class GeniL(Study):
     """A mention of a group together with an attribute is rarely a generalization; context tells which are (Davani et al. 2024)."""
 
     name = WORD
-    paper = Paper(12, "2404.05866", "GeniL: A Multilingual Dataset on Generalizing Language", 2024, "Mostafazadeh Davani, Gubbi, Dev, Dave, Prabhakaran")
+    paper = Paper(
+        12,
+        "2404.05866",
+        "GeniL: A Multilingual Dataset on Generalizing Language",
+        2024,
+        "Mostafazadeh Davani, Gubbi, Dev, Dave, Prabhakaran",
+    )
     question = "Does this text generalize about a group, or does it only mention a group and an attribute together?"
     answer = "A co-occurrence is seldom a generalization (6 %); a classifier that reads the context finds them far better than association alone."
     card = genil.CARD
@@ -132,7 +138,9 @@ class GeniL(Study):
     fields = frozenset({"stereotypes", "fairness", "multilingual", "cross-lingual", "co-occurrence", "text", "classifier", "audit", "unseen groups", "leakage"})  # fmt: skip
     parts = {
         "rates": Part(sentence="rates by language and group", claims=("C1",), data=(genil.GENIL,)),
-        "context": Part(sentence="context against association, on new sentences and on unseen pairs", claims=("C2", "C3", "C5"), data=(genil.GENIL,)),
+        "context": Part(
+            sentence="context against association, on new sentences and on unseen pairs", claims=("C2", "C3", "C5"), data=(genil.GENIL,)
+        ),
         "languages": Part(sentence="from English to eight other languages, by sentence embeddings", claims=("C4",), data=(genil.GENIL,)),
         "promoting": Part(sentence="promoting against mentioning", claims=("C6",), data=(genil.GENIL,)),
         "shift": Part(sentence="unseen pairs, identities and attributes", claims=("C7",), data=(genil.GENIL,)),
@@ -249,40 +257,23 @@ def _counts(lab: Lab, share: float) -> Counts:
     return unpacked(lab.keep("genil counts", [share], made)[0])
 
 
-def _exchanged(rows: genil.Rows, places: np.ndarray, seed: Seed) -> np.ndarray:
-    """For each place another one of the same language: a random cycle through the language's rows of this side."""
-    lender = places.copy()
-    spoken = np.array(rows.language)[places]
-    for language in sorted(set(spoken)):
-        at = seed.child(language).rng().permutation(np.flatnonzero(spoken == language))
-        lender[at] = places[np.roll(at, 1)]
-    return lender
-
-
-def _within(labels: np.ndarray, names: Sequence[Any], seed: Seed) -> np.ndarray:
-    """Labels permuted inside groups of one name."""
-    rng, made = seed.rng(), labels.copy()
-    groups: dict[Any, list[int]] = {}
-    for place, name in enumerate(names):
-        groups.setdefault(name, []).append(place)
-    for _, at in sorted(groups.items(), key=lambda one: repr(one[0])):
-        made[at] = rng.permutation(labels[at])
-    return made
-
-
-def _scores(lab: Lab, size: Size, name: str, seed: int, arm: str = "claim", which: str = "split") -> tuple[dict[str, np.ndarray], genil.Split]:
+def _scores(
+    lab: Lab, size: Size, name: str, seed: int, arm: str = "claim", which: str = "split"
+) -> tuple[dict[str, np.ndarray], genil.Split]:
     """Scores of a split's test rows by every model, fitted once whoever asks: prior, sparse, best; and the labels y that the arm has."""
     rows = _rows(size.share)
     if arm == "labels within pairs":
-        rows = rows.relabelled(_within(rows.generalizing, rows.pairs(), Seed(WORD, arm, seed)))
+        rows = rows.relabelled(permuted_within(rows.generalizing, rows.pairs(), Seed(WORD, arm, seed)))
     split = genil.split(rows, name, _split_seed(seed, which))
     proof = split.certify(rows)
     if not proof.ok:
-        raise StudyError(f"genil: split {name} of seed {seed} is not clean: {proof.shared_examples} sentences, {proof.shared_elements} groups on both sides")
+        raise StudyError(
+            f"genil: split {name} of seed {seed} is not clean: {proof.shared_examples} sentences, {proof.shared_elements} groups on both sides"
+        )
 
     def made() -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         counts = _counts(lab, size.share)
-        lend = {side: _exchanged(rows, places, Seed(WORD, arm, seed, name, side)) if arm == "context exchanged" else None
+        lend = {side: exchanged_within(places, [rows.language[k] for k in places], Seed(WORD, arm, seed, name, side)) if arm == "context exchanged" else None
                 for side, places in (("train", split.train), ("test", split.test))}  # fmt: skip
         pair = name == "by-sentence"
         fitted = sparse.fit(rows, counts, split.train, with_pair=pair, context_of=lend["train"])
@@ -291,17 +282,23 @@ def _scores(lab: Lab, size: Size, name: str, seed: int, arm: str = "claim", whic
         if size.stack and arm != "context exchanged":
             found |= _stacked(lab, rows, counts, split, pair, found["sparse"], Seed(WORD, "stack", seed, name))
         if size.encoder and arm == "claim":
-            found["encoder"] = encoder_scores(rows, split.train, split.test, FineTuning(name=size.encoder, rate=1e-4), Seed(WORD, "encoder", seed, name))
+            found["encoder"] = encoder_scores(
+                rows, split.train, split.test, FineTuning(name=size.encoder, rate=1e-4), Seed(WORD, "encoder", seed, name)
+            )
         return found | {"y": rows.generalizing[split.test]}, {}
 
     parts = [size.share, size.stack, size.encoder, name, seed, arm, which]
     return lab.keep("genil scores", parts, made)[0], split
 
 
-def _stacked(lab: Lab, rows: genil.Rows, counts: Counts, split: genil.Split, pair: bool, sparse_test: np.ndarray, seed: Seed) -> dict[str, np.ndarray]:
+def _stacked(
+    lab: Lab, rows: genil.Rows, counts: Counts, split: genil.Split, pair: bool, sparse_test: np.ndarray, seed: Seed
+) -> dict[str, np.ndarray]:
     """Embedding scores (with marks) and the stack of both tiers; the stack is fitted on out-of-fold training scores."""
     marks = [genil.mark(*one) for one in zip(rows.sentence, rows.identity, rows.attribute, strict=True)]
-    x = embedding.with_marks(sentence_vectors(rows.sentence, lab.store), sentence_vectors([embedding.marked_text(one) for one in marks], lab.store))
+    x = embedding.with_marks(
+        sentence_vectors(rows.sentence, lab.store), sentence_vectors([embedding.marked_text(one) for one in marks], lab.store)
+    )
     y, train = rows.generalizing[split.train].astype(int), split.train
     fold = genil.folds(rows.take(train), 5, seed)
     inner = np.zeros(len(train))
@@ -310,7 +307,9 @@ def _stacked(lab: Lab, rows: genil.Rows, counts: Counts, split: genil.Split, pai
         inner[held] = sparse.fit(rows, counts, train[~held], with_pair=pair).scores(rows, counts, train[held])
     own = embedding.scores(x[split.test], embedding.fit_linear(x[train], y))
     spoken = np.array(rows.language)
-    both = embedding.stacked([inner, embedding.out_of_fold(x[train], y, fold)], y, spoken[train].tolist(), [sparse_test, own], spoken[split.test].tolist())
+    both = embedding.stacked(
+        [inner, embedding.out_of_fold(x[train], y, fold)], y, spoken[train].tolist(), [sparse_test, own], spoken[split.test].tolist()
+    )
     return {"embedding": own, "stack": both}
 
 
@@ -339,29 +338,21 @@ def _run_rates(cell: Cell, lab: Lab, size: Size) -> list[Record]:
     y = rows.generalizing.astype(int)
     if "claim" not in cell.arms:
         y = Seed(WORD, "labels permuted", cell.seed).rng().permutation(y)
-    spoken = np.array(rows.language)
-    hits, sizes = (np.stack([np.bincount(draws.member, weights=part * (spoken == one), minlength=draws.times.shape[1]) for one in genil.LANGUAGES], 1) for part in (y, np.ones(len(y))))
-    k, n = draws.times @ hits, draws.times @ sizes  # draws x languages
-    rates = k / n
-    overall = percentile(float(y.mean()), k.sum(1) / n.sum(1), draws.groups())
-    own = hits.sum(0) / sizes.sum(0)
-    each = [percentile(float(own[place]), rates[:, place], draws.groups(spoken == one)) for place, one in enumerate(genil.LANGUAGES)]
-    highest = Interval(float(own.max()), max(one.low or 0.0 for one in each), max(one.high or 1.0 for one in each), len(each), "largest of the languages' rates, lower and upper ends")
-    ratio = percentile(float(own.max() / own.min()), rates.max(1) / np.maximum(rates.min(1), 1e-9), draws.groups())
-    tests = [overdispersion(*tallies(y[spoken == one], [rows.identity[k].lower() for k in np.flatnonzero(spoken == one)])[:2]) for one in genil.LANGUAGES]
+    found = language_rates(y, rows.language, [one.lower() for one in rows.identity], draws)
     per_pair = tallies(y, rows.pairs())
+    often = per_pair[0] >= 10
     values = {
-        "language_log10_p": (math.log10(max(1e-300, homogeneity(sizes.sum(0), hits.sum(0))[1])), "log10 p", len(genil.LANGUAGES)),
-        "overdispersed_languages": (sum(one.p < 10**LIKELY for one in tests), "count", len(tests)),
-        "cooccurrence_inflation": (1 / float(y.mean()), "co-occurrences per generalization", len(y)),
+        "language_log10_p": (found.log10_p, "log10 p", len(found.by_language)),
+        "overdispersed_languages": (sum(one.p < 10**LIKELY for one in found.dispersion.values()), "count", len(found.dispersion)),
+        "cooccurrence_inflation": (1 / found.overall.value, "co-occurrences per generalization", len(y)),
         "pairs_without_any": (float((per_pair[1] == 0).mean()), "fraction", len(per_pair[0])),
-        "frequent_pairs_over_half": (int(((per_pair[0] >= 10) & (per_pair[1] > per_pair[0] / 2)).sum()), "count", int((per_pair[0] >= 10).sum())),
-    }  # fmt: skip
+        "frequent_pairs_over_half": (int((per_pair[1][often] > per_pair[0][often] / 2).sum()), "count", int(often.sum())),
+    }
     return [
-        _with_ends(cell, "overall_rate", overall), _with_ends(cell, "highest_language_rate", highest), _with_ends(cell, "rate_ratio", ratio, "ratio"),
-        *[cell.record(name, value, unit, size_) for name, (value, unit, size_) in values.items()],
-        *[_with_ends(cell, "language_rate", found, language=one) for one, found in zip(genil.LANGUAGES, each, strict=True)],
-        *[cell.record("identity_rho", test.rho, "correlation", test.groups, language=one) for one, test in zip(genil.LANGUAGES, tests, strict=True)],
+        _with_ends(cell, "overall_rate", found.overall), _with_ends(cell, "highest_language_rate", found.highest), _with_ends(cell, "rate_ratio", found.ratio, "ratio"),
+        *[cell.record(name, value, unit, n) for name, (value, unit, n) in values.items()],
+        *[_with_ends(cell, "language_rate", rate, language=one) for one, rate in found.by_language.items()],
+        *[cell.record("identity_rho", test.rho, "correlation", test.groups, language=one) for one, test in found.dispersion.items()],
         *[cell.record(f"rows_{name}", value, "count") for name, value in rows.found.items() if size.share == 1.0],
     ]  # fmt: skip
 
@@ -376,8 +367,20 @@ def _run_context(cell: Cell, lab: Lab, size: Size) -> list[Record]:
     records = []
     if tags_permuted or "claim" in cell.arms:
         weights = draws.weights(split.test)
-        spread = net_spread(found["y"], found["sparse"], spoken.tolist(), weights, Seed(WORD, "tags", cell.seed, *cell.arms), permutations=size.permutations, groups=draws.groups(split.test))
-        records += [_with_ends(cell, "net_spread", spread.net), cell.record("spread", spread.spread, n=len(spoken)), cell.record("spread_of_permuted_tags", spread.chance, n=len(spoken))]
+        spread = net_spread(
+            found["y"],
+            found["sparse"],
+            spoken.tolist(),
+            weights,
+            Seed(WORD, "tags", cell.seed, *cell.arms),
+            permutations=size.permutations,
+            groups=draws.groups(split.test),
+        )
+        records += [
+            _with_ends(cell, "net_spread", spread.net),
+            cell.record("spread", spread.spread, n=len(spoken)),
+            cell.record("spread_of_permuted_tags", spread.chance, n=len(spoken)),
+        ]
     if tags_permuted:
         return records
     models = {name: _measured(size, found, split, name) for name in ("prior", "sparse", "embedding", "stack", "encoder") if name in found}
@@ -401,7 +404,7 @@ def _run_languages(cell: Cell, lab: Lab, size: Size) -> list[Record]:
         places, weights = genil.sampled(rows, size.embedded, size.negatives, Seed(WORD, "embedded"))
     chosen = rows.take(places)
     x, y, spoken = sentence_vectors(chosen.sentence, lab.store), chosen.generalizing.astype(int), np.array(chosen.language)
-    taught = y if "claim" in cell.arms else _within(y, chosen.language, Seed(WORD, cell.arms[0], cell.seed))
+    taught = y if "claim" in cell.arms else permuted_within(y, chosen.language, Seed(WORD, cell.arms[0], cell.seed))
     fold, english = genil.folds(chosen, 5, Seed(WORD, "folds", cell.seed)), spoken == "en"
     own = np.zeros(len(y))
     for one in genil.LANGUAGES:
@@ -437,7 +440,7 @@ def _run_promoting(cell: Cell, lab: Lab, size: Size) -> list[Record]:
     places = np.flatnonzero((rows.generalizing == 1) & (rows.promoting != genil.MISSING))
     y, spoken = rows.promoting[places].astype(int), [rows.language[k] for k in places]
     if "claim" not in cell.arms:
-        y = _within(y, spoken, Seed(WORD, cell.arms[0], cell.seed))
+        y = permuted_within(y, spoken, Seed(WORD, cell.arms[0], cell.seed))
     labels = np.zeros(len(rows), dtype=np.int8)
     labels[places] = y
     labelled = rows.relabelled(labels)
@@ -462,13 +465,20 @@ def _run_shift(cell: Cell, lab: Lab, size: Size) -> list[Record]:
     scored = {"by-sentence": _scores(lab, size, "by-sentence", cell.seed)}
     for name in SHIFTED:
         # in the placebo every shifted name stands for one second split by sentence
-        scored[name] = _scores(lab, size, name, cell.seed) if "claim" in cell.arms else _scores(lab, size, "by-sentence", cell.seed, which="second split")
+        scored[name] = (
+            _scores(lab, size, name, cell.seed)
+            if "claim" in cell.arms
+            else _scores(lab, size, "by-sentence", cell.seed, which="second split")
+        )
     found = {name: {model: _measured(size, *one, model) for model in models} for name, one in scored.items()}
     base, records = found["by-sentence"], []
     for name, one in found.items():
         records += [_drawn(cell, f"{model}_ap", one[model].pooled, condition=name) for model in models]
         records += [_drawn(cell, f"{model}_macro_ap", one[model].macro, condition=name) for model in models]
-        records += [cell.record("prevalence", one["prior"].prevalence["pooled"], n=len(scored[name][1].test), condition=name), cell.record("left_out_of_training", scored[name][1].left_out, "count", condition=name)]
+        records += [
+            cell.record("prevalence", one["prior"].prevalence["pooled"], n=len(scored[name][1].test), condition=name),
+            cell.record("left_out_of_training", scored[name][1].left_out, "count", condition=name),
+        ]
     for name in SHIFTED:
         records += [_drawn(cell, f"{model}_drop", base[model].pooled.less(found[name][model].pooled), condition=name) for model in models]
         relative = {model: base[model].pooled.relative_drop_to(found[name][model].pooled) for model in models}

@@ -11,6 +11,7 @@ claim C2) without reading a sentence again. What is joined are the pair's bare t
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -143,7 +144,7 @@ def character_grams(token: str) -> list[str]:
 def _grams_of_words(sequence: Sequence[tuple[str, int]]) -> Iterable[str]:
     names = [word for word, _ in sequence]
     yield from names
-    for first, second in zip(names, names[1:], strict=False):
+    for first, second in itertools.pairwise(names):
         yield f"{first} {second}"
 
 
@@ -186,7 +187,9 @@ class _Cells:
         from scipy.sparse import csr_array
 
         columns = np.concatenate(self._columns) if self._columns else np.zeros(0, dtype=np.int32)
-        made = csr_array((np.ones(len(columns), dtype=np.float32), columns, np.array(self._ends, dtype=np.int32)), shape=(len(self._ends) - 1, width))
+        made = csr_array(
+            (np.ones(len(columns), dtype=np.float32), columns, np.array(self._ends, dtype=np.int32)), shape=(len(self._ends) - 1, width)
+        )
         made.sum_duplicates()
         return made
 
@@ -204,7 +207,12 @@ def packed(counts: Counts) -> dict[str, np.ndarray]:
     made = {}
     for name in MATRICES:
         matrix: csr_array = getattr(counts, name)
-        made |= {f"{name}.data": matrix.data, f"{name}.indices": matrix.indices, f"{name}.indptr": matrix.indptr, f"{name}.shape": np.array(matrix.shape)}
+        made |= {
+            f"{name}.data": matrix.data,
+            f"{name}.indices": matrix.indices,
+            f"{name}.indptr": matrix.indptr,
+            f"{name}.shape": np.array(matrix.shape),
+        }
     return made
 
 

@@ -72,7 +72,11 @@ class Detector:
 
 def detector(store: Store) -> Detector:
     """The detector, from the store or trained now (about 40 s on one core). MissingError when GeniL is not in $GENSCOPE_DATA."""
-    folder = data_folder(GENIL, "GeniL, which the detector of generalizations is trained on,", "https://github.com/google-research-datasets/GeniL (folder dataset; CC-BY-4.0)")
+    folder = data_folder(
+        GENIL,
+        "GeniL, which the detector of generalizations is trained on,",
+        "https://github.com/google-research-datasets/GeniL (folder dataset; CC-BY-4.0)",
+    )
     content = [hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest() for path in sorted(folder.glob("*.csv*"))]
     key = store.key("genil detector", [VERSION, THRESHOLD, content])
     found = store.get_arrays(key)
@@ -94,7 +98,9 @@ def _trained(rows: Rows) -> Detector:
     empty = Detector(fitted=fitted, names=names, held={})
     flagged = empty.flags(whole.scores(rows, counts, made.test))
     y, spoken = rows.generalizing[made.test].astype(int), np.array(rows.language)[made.test]
-    return Detector(fitted=fitted, names=names, held={one: (y[spoken == one], flagged[spoken == one]) for one in LANGUAGES if (spoken == one).any()})
+    return Detector(
+        fitted=fitted, names=names, held={one: (y[spoken == one], flagged[spoken == one]) for one in LANGUAGES if (spoken == one).any()}
+    )
 
 
 def _columns(matrix: Any, names: Sequence[str], place: dict[str, int]) -> Any:

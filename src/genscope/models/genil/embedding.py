@@ -18,7 +18,9 @@ C = 1.0
 STACK_C = 1.0
 
 
-def fit_linear(x: Float[np.ndarray, "n d"], y: Int[np.ndarray, " n"], *, c: float = C, balanced: bool = True) -> tuple[Float[np.ndarray, " d"], float]:
+def fit_linear(
+    x: Float[np.ndarray, "n d"], y: Int[np.ndarray, " n"], *, c: float = C, balanced: bool = True
+) -> tuple[Float[np.ndarray, " d"], float]:
     """Weights and bias of the logistic regression, in log-odds (nats)."""
     if len(np.unique(y)) < 2:
         raise DataError(f"a classifier needs rows of both labels; these {len(y)} have one")
@@ -35,7 +37,9 @@ def scores(x: Float[np.ndarray, "n d"], model: tuple[np.ndarray, float]) -> Floa
     return x @ model[0] + model[1]
 
 
-def out_of_fold(x: Float[np.ndarray, "n d"], y: Int[np.ndarray, " n"], fold: Int[np.ndarray, " n"], trained_on: np.ndarray | None = None) -> Float[np.ndarray, " n"]:
+def out_of_fold(
+    x: Float[np.ndarray, "n d"], y: Int[np.ndarray, " n"], fold: Int[np.ndarray, " n"], trained_on: np.ndarray | None = None
+) -> Float[np.ndarray, " n"]:
     """Scores of every row by a model that did not see its fold; trained_on: rows that may be trained on at all (all by default)."""
     may = np.ones(len(y), dtype=bool) if trained_on is None else trained_on
     found = np.zeros(len(y))
@@ -63,7 +67,13 @@ def marked_text(row: Marked) -> str:
     return text
 
 
-def stacked(train: Sequence[np.ndarray], y: Int[np.ndarray, " n"], languages: Sequence[str], test: Sequence[np.ndarray], test_languages: Sequence[str]) -> np.ndarray:
+def stacked(
+    train: Sequence[np.ndarray],
+    y: Int[np.ndarray, " n"],
+    languages: Sequence[str],
+    test: Sequence[np.ndarray],
+    test_languages: Sequence[str],
+) -> np.ndarray:
     """Scores of test rows from a logistic regression on the tiers' out-of-fold training scores and the language. train, test: one array a tier."""
     known = sorted(set(languages))
 

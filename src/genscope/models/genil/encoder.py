@@ -52,7 +52,9 @@ def encoder_scores(rows: Rows, train: np.ndarray, test: np.ndarray, how: FineTun
     tokenizer = AutoTokenizer.from_pretrained(how.name, trust_remote_code=False)
     with torch.random.fork_rng():
         torch.manual_seed(seed.child("head").integer())
-        net = AutoModelForSequenceClassification.from_pretrained(how.name, num_labels=2, trust_remote_code=False, use_safetensors=True).to(device)
+        net = AutoModelForSequenceClassification.from_pretrained(how.name, num_labels=2, trust_remote_code=False, use_safetensors=True).to(
+            device
+        )
         texts = [encoder_text(*one) for one in zip(rows.identity, rows.attribute, rows.sentence, strict=True)]
         y = rows.generalizing.astype(int)
         held = folds(rows.take(train), 10, seed.child("dev")) == 0
@@ -60,10 +62,14 @@ def encoder_scores(rows: Rows, train: np.ndarray, test: np.ndarray, how: FineTun
         updates = how.epochs * math.ceil(len(own) / how.batch)
         optimizer = torch.optim.AdamW(net.parameters(), lr=how.rate, weight_decay=0.01)
         warm = max(1, updates // 10)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda k: min((k + 1) / warm, max(0.0, (updates - k) / max(1, updates - warm))))
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda k: min((k + 1) / warm, max(0.0, (updates - k) / max(1, updates - warm)))
+        )
 
         def logits(places: np.ndarray) -> torch.Tensor:
-            batch = tokenizer([texts[k] for k in places], truncation=True, max_length=how.longest, padding=True, return_tensors="pt").to(device)
+            batch = tokenizer([texts[k] for k in places], truncation=True, max_length=how.longest, padding=True, return_tensors="pt").to(
+                device
+            )
             return net(**batch).logits
 
         def scores(places: np.ndarray) -> np.ndarray:

@@ -122,7 +122,10 @@ def _counted(name: str, counts: Counts, places: np.ndarray, context_of: np.ndarr
 def _keys(rows: Rows, places: np.ndarray, with_pair: bool) -> tuple[list[list[tuple[str, ...]]], list[str]]:
     pairs = rows.pairs()
     chosen = [pairs[k] for k in places]
-    keys: list[list[tuple[str, ...]]] = [[(language, attribute) for language, _, attribute in chosen], [(language, identity) for language, identity, _ in chosen]]
+    keys: list[list[tuple[str, ...]]] = [
+        [(language, attribute) for language, _, attribute in chosen],
+        [(language, identity) for language, identity, _ in chosen],
+    ]
     if with_pair:
         keys.append([*chosen])
     return keys, [language for language, _, _ in chosen]

@@ -52,17 +52,31 @@ class GeneralizationsSection(AuditSection):
 
         language = lab.choice("language", LANGUAGES)
         least = lab.whole("least", 1, 10_000_000)
-        lexicon = read_lexicon(Path(lab.options["lexicon"]).expanduser(), language) if lab.options["lexicon"] else lexicon_of(load([language]), language)
-        found = co_occurrences(((int(row), str(text)) for frame in lab.data.inputs() for row, text in frame.select("row", "text").iter_rows()), lexicon)
+        lexicon = (
+            read_lexicon(Path(lab.options["lexicon"]).expanduser(), language)
+            if lab.options["lexicon"]
+            else lexicon_of(load([language]), language)
+        )
+        found = co_occurrences(
+            ((int(row), str(text)) for frame in lab.data.inputs() for row, text in frame.select("row", "text").iter_rows()), lexicon
+        )
         notes = _notes(found.met, lexicon)
-        facts = {"language": language, "groups looked for": len(lexicon.identities), "attributes looked for": len(lexicon.attributes), **found.met, "co-occurrences": len(found.rows)}
+        facts = {
+            "language": language,
+            "groups looked for": len(lexicon.identities),
+            "attributes looked for": len(lexicon.attributes),
+            **found.met,
+            "co-occurrences": len(found.rows),
+        }
         if not len(found.rows):
             return AuditOutcome(facts=facts, notes=notes, answer="No sentence names a group and an attribute of the lexicon.")
         model = detector(Store.open())
         scores = model.scores(found.rows)
         flagged = model.flags(scores)
 
-        whole, shown, fewer = group_generalizations(found.rows.identity, flagged, lambda flags, seed: model.rate(flags, language, seed), lab.seed, least)
+        whole, shown, fewer = group_generalizations(
+            found.rows.identity, flagged, lambda flags, seed: model.rate(flags, language, seed), lab.seed, least
+        )
         tpr, fpr = model.errors(language)
         facts |= {"threshold": THRESHOLD, "true positive rate": f"{tpr:.2f}", "false positive rate": f"{fpr:.3f}"}
         notes.append("Error rates are those of held-out web sentences of GeniL in the same language; text of another kind may have others.")
@@ -101,15 +115,23 @@ def _table(whole: GroupCount, shown: list[GroupCount]) -> Table:
 
 def _answer(whole: GroupCount) -> str:
     if np.isnan(whole.rate.value):
-        return f"{many(whole.n, 'co-occurrence')} of a group and an attribute; the classifier does not tell generalizations in this language."
-    span = "" if whole.rate.low is None or whole.rate.high is None else f" (95 % interval {100 * whole.rate.low:.1f} to {100 * whole.rate.high:.1f})"
+        return (
+            f"{many(whole.n, 'co-occurrence')} of a group and an attribute; the classifier does not tell generalizations in this language."
+        )
+    span = (
+        ""
+        if whole.rate.low is None or whole.rate.high is None
+        else f" (95 % interval {100 * whole.rate.low:.1f} to {100 * whole.rate.high:.1f})"
+    )
     return f"Of {many(whole.n, 'co-occurrence')} of a group and an attribute, about {100 * whole.rate.value:.1f} % generalize about the group{span}."
 
 
 def _notes(met: dict[str, int], lexicon: Lexicon) -> list[str]:
     notes = []
     if met["other_script"]:
-        notes.append(f"{many(met['other_script'], 'text')} not mainly in the script of language {lexicon.language} were left out; name the language with language=...")
+        notes.append(
+            f"{many(met['other_script'], 'text')} not mainly in the script of language {lexicon.language} were left out; name the language with language=..."
+        )
     if met["empty"]:
         notes.append(f"{many(met['empty'], 'empty text')} left out.")
     if met["cut"]:

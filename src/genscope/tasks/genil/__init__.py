@@ -12,4 +12,20 @@ from genscope.tasks.genil.splits import DEALT, NAMES, Split, folds, sampled, spl
 
 CARD = Card(motivation="fairness", type="cross-lingual", shift="covariate", source="partitioned natural", locus="train-test")
 
-__all__ = ["CARD", "DEALT", "GENIL", "LANGUAGES", "MISSING", "NAMES", "Marked", "Rows", "Split", "folds", "load", "mark", "sampled", "split", "thinned"]
+__all__ = [
+    "CARD",
+    "DEALT",
+    "GENIL",
+    "LANGUAGES",
+    "MISSING",
+    "NAMES",
+    "Marked",
+    "Rows",
+    "Split",
+    "folds",
+    "load",
+    "mark",
+    "sampled",
+    "split",
+    "thinned",
+]

@@ -155,7 +155,9 @@ def _terms(sequence: Sequence[str], table: dict[str, list[tuple[tuple[str, ...],
                 break
         else:
             stems = (sequence[place][:-k] for k in range(1, SUFFIX + 1))
-            hit = next((term for stem in stems if len(stem) >= STEM for term_words, term in table.get(stem, ()) if len(term_words) == 1), None)
+            hit = next(
+                (term for stem in stems if len(stem) >= STEM for term_words, term in table.get(stem, ()) if len(term_words) == 1), None
+            )
             if hit:
                 found[hit] = None
         place += step

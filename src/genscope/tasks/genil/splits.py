@@ -52,7 +52,9 @@ def split(rows: Rows, name: str, seed: Seed, language: str | None = None) -> Spl
     if name not in NAMES:
         raise TaskError(unknown("GeniL split", name, NAMES))
     if (name == "leave-language-out") != (language is not None) or (language is not None and language not in LANGUAGES):
-        raise TaskError(f"leave-language-out, and no other split, takes a test language out of {', '.join(LANGUAGES)}; got {name} with {language!r}")
+        raise TaskError(
+            f"leave-language-out, and no other split, takes a test language out of {', '.join(LANGUAGES)}; got {name} with {language!r}"
+        )
     spoken = np.array(rows.language)
     if name in DEALT:
         test = _dealt(DEALT[name](rows), spoken, seed.child("genil split", name))
@@ -63,7 +65,9 @@ def split(rows: Rows, name: str, seed: Seed, language: str | None = None) -> Spl
     made = Split(name=name, train=np.flatnonzero(~test & ~leaks), test=np.flatnonzero(test), left_out=int(leaks.sum()))
     for side, places in (("training", made.train), ("test", made.test)):
         if len(np.unique(rows.generalizing[places])) < 2:
-            raise DataError(f"GeniL split {name}: the {side} side ({len(places)} rows) does not have both labels; take more rows or languages")
+            raise DataError(
+                f"GeniL split {name}: the {side} side ({len(places)} rows) does not have both labels; take more rows or languages"
+            )
     return made
 
 
