@@ -16,7 +16,7 @@ from genscope.measures.average_precision import average_precision
 from genscope.models import sentence_vectors as vectors
 from genscope.models.association_prior import AssociationPrior
 from genscope.models.genil import embedding, sparse
-from genscope.models.genil.counts import ATTRIBUTE, IDENTITY, Counts, count, marked_words, packed, relations, unpacked
+from genscope.models.genil.counts import ATTRIBUTE, IDENTITY, Counts, count, marked_words, packed, surroundings, unpacked
 from genscope.tasks import genil
 from tests.genil import made_up
 
@@ -62,10 +62,10 @@ def test_markers_and_relations_stand_where_the_mentions_do() -> None:
     row = genil.mark("Early, the Tailors and Potters were calm; so calm.", "Potters", "calm")
     names = [word for word, _ in marked_words(row)]
     assert names == ["early", "the", "tailors", "and", IDENTITY, "were", ATTRIBUTE, "so", ATTRIBUTE]
-    found = relations(row, marked_words(row))
+    found = surroundings(row, marked_words(row))
     assert {"i-1=and", "i+1=were", "a+1=so", "distance=2", "first=identity", "span=were", "attributes=2", "identities=1"} <= set(found)
     nowhere = genil.mark("Nothing of it here.", "Potters", "calm")
-    assert {"i=NOPOS", "a=NOPOS"} <= set(relations(nowhere, marked_words(nowhere)))
+    assert {"i=NOPOS", "a=NOPOS"} <= set(surroundings(nowhere, marked_words(nowhere)))
 
 
 def test_the_context_of_another_row_comes_with_ones_own_mentions() -> None:
@@ -193,7 +193,7 @@ def test_a_tiny_encoder_is_tuned_and_scores_rows(rows: genil.Rows, tmp_path: Pat
     BertForSequenceClassification(config).save_pretrained(tmp_path / "tiny")
     train, test = np.arange(0, 150), np.arange(150, len(english))
     how = FineTuning(name=str(tmp_path / "tiny"), rate=3e-3, epochs=6, batch=16)
-    found = [encoder_scores(english, train, test, how, Seed("tiny")) for _ in range(2)]
+    found = [encoder_scores(english, train, test, how, average_precision, Seed("tiny")) for _ in range(2)]
     assert np.array_equal(found[0], found[1])
     assert found[0].shape == (len(test),)
     assert average_precision(english.generalizing[test], found[0]) > 2 * english.generalizing[test].mean()

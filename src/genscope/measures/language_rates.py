@@ -52,7 +52,7 @@ def language_rates(y: Int[np.ndarray, " n"], languages: Sequence[str], identitie
     ratio = percentile(float(own.max() / own.min()) if own.min() > 0 else math.inf, rates.max(1) / lowest, draws.groups())
     dispersion = {}
     for one in names:
-        at = np.flatnonzero(spoken == one)
+        at = np.flatnonzero(spoken == one).tolist()
         dispersion[one] = overdispersion(*tallies(y[at], [identities[place] for place in at])[:2])
     return LanguageRates(
         overall=percentile(float(y.mean()), k.sum(1) / n.sum(1), draws.groups()), highest=highest, ratio=ratio, by_language=each,

@@ -21,6 +21,7 @@ from genscope.core.stats.grouped import GroupDraws
 from genscope.engine.lab import Lab
 from genscope.engine.study import Cell, Paper, Part, Placebo, Published, Scale, Study
 from genscope.interventions.permute import exchanged_within, permuted_within
+from genscope.measures.average_precision import average_precision
 from genscope.measures.generalization_rate import tallies
 from genscope.measures.language_rates import language_rates
 from genscope.measures.language_scores import Drawn, LanguageScores, language_scores
@@ -283,7 +284,12 @@ def _scores(
             found |= _stacked(lab, rows, counts, split, pair, found["sparse"], Seed(WORD, "stack", seed, name))
         if size.encoder and arm == "claim":
             found["encoder"] = encoder_scores(
-                rows, split.train, split.test, FineTuning(name=size.encoder, rate=1e-4), Seed(WORD, "encoder", seed, name)
+                rows,
+                split.train,
+                split.test,
+                FineTuning(name=size.encoder, rate=1e-4),
+                average_precision,
+                Seed(WORD, "encoder", seed, name),
             )
         return found | {"y": rows.generalizing[split.test]}, {}
 

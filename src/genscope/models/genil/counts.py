@@ -51,7 +51,7 @@ class Counts:
     around: tuple[str, ...] = ()
 
     def __len__(self) -> int:
-        return self.marked.shape[0]
+        return len(self.marked.indptr) - 1
 
     def characters(self, places: np.ndarray, context_of: np.ndarray | None = None) -> csr_array:
         """Character n-gram counts [len(places), g] of these rows; context_of: rows that lend their context, one for each place (its pair stays)."""
@@ -76,9 +76,9 @@ def count(rows: Sequence[Marked], languages: Sequence[str], least: int = 1) -> C
         pair.add([tokens.place(token) for term in row.terms for token in term.split()])
         sequence = marked_words(row)
         marked_cells.add([marked.place(name) for name in _grams_of_words(sequence)])
-        around_cells.add(sorted({around.place(f"{language} {name}") for name in relations(row, sequence)}))
-    held_words, kept_words = _frequent(marked_cells.matrix(len(marked)), least)
-    held_around, kept_around = _frequent(around_cells.matrix(len(around)), least)
+        around_cells.add(sorted({around.place(f"{language} {name}") for name in surroundings(row, sequence)}))
+    held_words, kept_words = _frequent(marked_cells.matrix(len(marked)), len(marked), least)
+    held_around, kept_around = _frequent(around_cells.matrix(len(around)), len(around), least)
     spelling, grams = _spelling(tokens.names)
     term_names, around_names = marked.names, around.names
     return Counts(
@@ -94,12 +94,12 @@ def marked_words(row: Marked) -> list[tuple[str, int]]:
     return sorted([*plain, *[(name, span[0]) for span, name in marks]], key=lambda one: one[1])
 
 
-def relations(row: Marked, sequence: Sequence[tuple[str, int]]) -> list[str]:
+def surroundings(row: Marked, sequence: Sequence[tuple[str, int]]) -> list[str]:
     """Names of what stands around the nearest two mentions: neighbours with offset, words between, the exact span, distance, order, counts.
 
     >>> from genscope.tasks.genil.mentions import mark
     >>> row = mark("All bakers are quick today", "bakers", "quick")
-    >>> relations(row, marked_words(row))
+    >>> surroundings(row, marked_words(row))
     ['identity=exact', 'attribute=exact', 'identities=1', 'attributes=1', 'i-1=all', 'i+1=are', 'i+3=today', 'a-3=all', 'a-1=are', 'a+1=today', 'distance=2', 'first=identity', 'between=are', 'span=are']
     """
     names = [word for word, _ in sequence]
@@ -194,9 +194,9 @@ class _Cells:
         return made
 
 
-def _frequent(matrix: csr_array, least: int) -> tuple[csr_array, np.ndarray]:
-    kept = np.flatnonzero(np.bincount(matrix.indices, minlength=matrix.shape[1]) >= least)
-    return (matrix if len(kept) == matrix.shape[1] else matrix[:, kept].tocsr()), kept
+def _frequent(matrix: csr_array, width: int, least: int) -> tuple[csr_array, np.ndarray]:
+    kept = np.flatnonzero(np.bincount(matrix.indices, minlength=width) >= least)
+    return (matrix if len(kept) == width else matrix[:, kept].tocsr()), kept
 
 
 MATRICES = ("context", "mentions", "pair", "spelling", "marked", "relations")
@@ -220,7 +220,8 @@ def unpacked(arrays: Mapping[str, np.ndarray]) -> Counts:
     """The counts that `packed` took apart, without names."""
     from scipy.sparse import csr_array
 
-    return Counts(**{
-        name: csr_array((arrays[f"{name}.data"], arrays[f"{name}.indices"], arrays[f"{name}.indptr"]), shape=tuple(arrays[f"{name}.shape"]))
+    context, mentions, pair, spelling, marked, relations = (
+        csr_array((arrays[f"{name}.data"], arrays[f"{name}.indices"], arrays[f"{name}.indptr"]), shape=tuple(arrays[f"{name}.shape"]))
         for name in MATRICES
-    })  # fmt: skip
+    )
+    return Counts(context=context, mentions=mentions, pair=pair, spelling=spelling, marked=marked, relations=relations)

@@ -17,9 +17,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from genscope.core.seeds import Seed
-from genscope.core.stats import Interval
 from genscope.core.store import Store
-from genscope.measures.adjusted_count import adjusted_count
 from genscope.models.association_prior import AssociationPrior
 from genscope.models.genil.counts import Counts, count
 from genscope.models.genil.sparse import LEAST_ROWS, Fitted, Vocabulary, fit
@@ -50,11 +48,6 @@ class Detector:
     def flags(self, scores: Float[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
         """1 where the probability reaches the threshold."""
         return (scores >= math.log(THRESHOLD / (1 - THRESHOLD))).astype(int)
-
-    def rate(self, flagged: Int[np.ndarray, " n"], language: str, seed: Seed) -> Interval:
-        """Adjusted count: the share of rows that generalize, with its interval."""
-        y, seen = self.held[language]
-        return adjusted_count(flagged, y, seen, seed)
 
     def errors(self, language: str) -> tuple[float, float]:
         """(true positive rate, false positive rate) on held-out pairs of the language."""

@@ -1,6 +1,6 @@
 """Fine-tuned classifier of generalizing statements, as the paper has it: a multilingual transformer with a binary head, on a GPU at the paper's scale.
 
-Input "identity: ... attribute: ... sentence: ...". The epoch with the best average precision on a tenth of the training rows (whole sentences) is
+Input "identity: ... attribute: ... sentence: ...". The best epoch by average precision on a tenth of the training rows (whole sentences) is
 kept. Any `AutoModelForSequenceClassification` will do: google/mt5-*, xlm-roberta-large, microsoft/mdeberta-v3-base, intfloat/multilingual-e5-*.
 """
 
@@ -9,6 +9,7 @@ kept. Any `AutoModelForSequenceClassification` will do: google/mt5-*, xlm-robert
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +17,6 @@ from jaxtyping import Float
 
 from genscope.core.errors import TrainingError, UsageError, missing_extra
 from genscope.core.seeds import Seed
-from genscope.measures.average_precision import average_precision
 from genscope.tasks.genil.rows import Rows
 from genscope.tasks.genil.splits import folds
 
@@ -41,8 +41,10 @@ def encoder_text(identity: str, attribute: str, sentence: str) -> str:
     return f"identity: {identity} attribute: {attribute} sentence: {sentence}"
 
 
-def encoder_scores(rows: Rows, train: np.ndarray, test: np.ndarray, how: FineTuning, seed: Seed) -> Float[np.ndarray, " n"]:
-    """Log-odds (nats) of the test rows from an encoder tuned on the training rows."""
+def encoder_scores(
+    rows: Rows, train: np.ndarray, test: np.ndarray, how: FineTuning, quality: Callable[[np.ndarray, np.ndarray], float], seed: Seed
+) -> Float[np.ndarray, " n"]:
+    """Log-odds (nats) of the test rows from an encoder tuned on the training rows; quality of (labels, scores) chooses the epoch."""
     try:
         import torch
         from transformers import AutoModelForSequenceClassification, AutoTokenizer
@@ -92,7 +94,7 @@ def encoder_scores(rows: Rows, train: np.ndarray, test: np.ndarray, how: FineTun
                 torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
                 optimizer.step()
                 schedule.step()
-            reached = average_precision(y[dev], scores(dev)) if (y[dev] == 1).any() else 0.0
+            reached = quality(y[dev], scores(dev)) if (y[dev] == 1).any() else 0.0
             if reached > best:
                 best, kept = reached, {name: value.detach().clone() for name, value in net.state_dict().items()}
         net.load_state_dict(kept)

@@ -40,11 +40,12 @@ class Vocabulary:
     @classmethod
     def fit(cls, counts: csr_array, most: int | None, weigh: bool) -> Vocabulary:
         """The columns in at least two rows, at most `most` of them (the most frequent)."""
-        rows_with = np.bincount(counts.indices, minlength=counts.shape[1])
+        rows, width = counts.indptr.shape[0] - 1, _width(counts)
+        rows_with = np.bincount(counts.indices, minlength=width)
         columns = np.flatnonzero(rows_with >= LEAST_ROWS)
         if most is not None and len(columns) > most:
             columns = np.sort(columns[np.argsort(-rows_with[columns], kind="stable")[:most]])
-        idf = np.log((1 + counts.shape[0]) / (1 + rows_with[columns])) + 1 if weigh else np.ones(len(columns))
+        idf = np.log((1 + rows) / (1 + rows_with[columns])) + 1 if weigh else np.ones(len(columns))
         return cls(columns=columns, idf=idf.astype(np.float32))
 
     def apply(self, counts: csr_array) -> csr_array:
@@ -129,3 +130,7 @@ def _keys(rows: Rows, places: np.ndarray, with_pair: bool) -> tuple[list[list[tu
     if with_pair:
         keys.append([*chosen])
     return keys, [language for language, _, _ in chosen]
+
+
+def _width(matrix: csr_array) -> int:
+    return int(matrix.shape[1])  # pyright: ignore[reportOptionalSubscript]

@@ -14,6 +14,7 @@ import numpy as np
 
 from genscope.core.store import Store
 from genscope.core.text import many, shorten
+from genscope.measures.adjusted_count import adjusted_count
 from genscope.measures.group_generalization import GroupCount, group_generalizations, records_of
 from genscope.pages.blocks import Column, Table
 from genscope.sections.audit_section import EXAMPLES, AuditCost, AuditLab, AuditOutcome, AuditSection, Case, Finding, Option
@@ -75,7 +76,7 @@ class GeneralizationsSection(AuditSection):
         flagged = model.flags(scores)
 
         whole, shown, fewer = group_generalizations(
-            found.rows.identity, flagged, lambda flags, seed: model.rate(flags, language, seed), lab.seed, least
+            found.rows.identity, flagged, lambda flags, seed: adjusted_count(flags, *model.held[language], seed), lab.seed, least
         )
         tpr, fpr = model.errors(language)
         facts |= {"threshold": THRESHOLD, "true positive rate": f"{tpr:.2f}", "false positive rate": f"{fpr:.3f}"}

@@ -18,6 +18,7 @@ from genscope.core.reply import GenerateJob, Message, Reply, Request, Sampling
 from genscope.core.response import Response
 from genscope.core.seeds import Seed
 from genscope.core.text import many, shorten
+from genscope.measures.adjusted_count import adjusted_count
 from genscope.measures.group_generalization import group_generalizations, records_of
 from genscope.models.ask import Asker, request_hash
 from genscope.models.budget import estimate_tokens
@@ -108,7 +109,7 @@ class GeneralizationsSection(Section):
         groups = [group for part in parts for group in part.rows.identity]
         flagged = model.flags(np.concatenate([model.scores(part.rows) for part in parts]))
         whole, shown, fewer = group_generalizations(
-            groups, flagged, lambda flags, seed: model.rate(flags, LANGUAGE, seed), Seed("profile", self.name), LEAST
+            groups, flagged, lambda flags, seed: adjusted_count(flags, *model.held[LANGUAGE], seed), Seed("profile", self.name), LEAST
         )
         facts |= {"fewer": fewer, "errors": list(model.errors(LANGUAGE))}
         notes = [

@@ -85,7 +85,7 @@ def read_lexicon(path: Path, language: str) -> Lexicon:
 
 def co_occurrences(texts: Iterable[tuple[int, str]], lexicon: Lexicon) -> CoOccurrences:
     """Sentences with a group and an attribute of the lexicon; texts are (number, text)."""
-    met = dict.fromkeys(("texts", "empty", "other_script", "sentences", "cut"), 0)
+    met: dict[str, int] = dict.fromkeys(("texts", "empty", "other_script", "sentences", "cut"), 0)
     found: list[tuple[int, str, str, str]] = []
     tables = [_table(terms) for terms in (lexicon.identities, lexicon.attributes)]
     for number, raw in texts:

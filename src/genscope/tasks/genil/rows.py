@@ -87,7 +87,7 @@ def load(languages: Sequence[str] | None = None, folder: Path | None = None) -> 
         if language not in LANGUAGES:
             raise UsageError(unknown("GeniL language", language, LANGUAGES))
     where = folder or data_folder(GENIL, "GeniL", "https://github.com/google-research-datasets/GeniL (folder dataset; CC-BY-4.0)")
-    found = dict.fromkeys(("rows_read", "repeats", "conflicting_repeats", "empty", "promoting_missing", "not_nfc"), 0)
+    found: dict[str, int] = dict.fromkeys(("rows_read", "repeats", "conflicting_repeats", "empty", "promoting_missing", "not_nfc"), 0)
     kept: list[tuple[str, int, str, str, str, int, int]] = []
     for language in wanted:
         seen: dict[tuple[str, str, str], int] = {}

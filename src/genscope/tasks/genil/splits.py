@@ -8,7 +8,7 @@ split of its own: these are not the paper's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -94,7 +94,7 @@ def _dealt(groups: list[Hashable], spoken: np.ndarray, seed: Seed) -> np.ndarray
     return test
 
 
-def _shared(names: list[Hashable] | tuple[str, ...], made: Split) -> int:
+def _shared(names: Sequence[Hashable], made: Split) -> int:
     return len({names[k] for k in made.train} & {names[k] for k in made.test})
 
 
