@@ -40,7 +40,7 @@ class Vocabulary:
     @classmethod
     def fit(cls, counts: csr_array, most: int | None, weigh: bool) -> Vocabulary:
         """The columns in at least two rows, at most `most` of them (the most frequent)."""
-        rows, width = counts.indptr.shape[0] - 1, _width(counts)
+        rows, width = len(counts.indptr) - 1, _width(counts)
         rows_with = np.bincount(counts.indices, minlength=width)
         columns = np.flatnonzero(rows_with >= LEAST_ROWS)
         if most is not None and len(columns) > most:
