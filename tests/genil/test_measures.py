@@ -157,6 +157,13 @@ def test_adjusted_count_removes_the_bias_of_the_share_above_threshold() -> None:
         raw.append(seen.mean())
     assert covered >= 88
     assert np.mean(raw) > 0.09  # three times the truth
+    held, seen = np.repeat([1, 0], 500), np.repeat([1, 0, 1, 0], [300, 200, 50, 450])  # TPR .6, FPR .1
+    none = adjusted_count(np.zeros(5), held, seen, Seed("none"))
+    assert (none.value, none.low) == (0.0, 0.0)
+    assert none.high is not None
+    assert 0.3 < none.high < 0.8  # (.38 - .1) / .5, .38 being the 97.5 % point of Beta(.5, 5.5)
+    beyond = adjusted_count(np.ones(50), held, seen, Seed("beyond"))
+    assert (beyond.value, beyond.low, beyond.high) == (1.0, None, None)
     with pytest.raises(UsageError, match="both labels"):
         adjusted_count(np.ones(3), np.zeros(3), np.zeros(3), Seed("x"))
 

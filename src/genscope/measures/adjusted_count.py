@@ -31,9 +31,11 @@ def adjusted_rate(observed: float, tpr: float, fpr: float) -> float:
 def adjusted_count(
     flagged: Int[np.ndarray, " n"], held_y: Int[np.ndarray, " h"], held_flagged: Int[np.ndarray, " h"], seed: Seed, *, draws: int = DRAWS, level: float = 0.95,
 ) -> Interval:  # fmt: skip
-    """Rate of positives among the rows behind `flagged` (0 or 1), with a percentile interval that resamples both these rows and the labelled ones.
+    """Rate of positives among the rows behind `flagged` (0 or 1), with percentile ends over draws of all three shares: of these rows, TPR and FPR.
 
-    Resampling 0/1 rows is drawing binomial counts. The value is NaN, and there are no ends, where the classifier cannot tell (TPR - FPR < 0.05).
+    A share of k in n is drawn from Beta(k + 1/2, n - k + 1/2): a bootstrap would draw 0 of 5 as 0 always. The value is NaN, and there are no ends, where the
+    classifier cannot tell (TPR - FPR < 0.05). No ends either where every draw is clipped to the same bound: then more (or fewer) rows are flagged than the error
+    rates allow at any rate, and they do not hold for this text.
     """
     flagged, held_y, held_flagged = (np.asarray(one).astype(int) for one in (flagged, held_y, held_flagged))
     positives, negatives = held_flagged[held_y == 1], held_flagged[held_y == 0]
@@ -45,9 +47,11 @@ def adjusted_count(
     if np.isnan(value):
         return Interval(value, None, None, len(flagged), "adjusted count: the classifier does not separate the held-out rows", level)
     rng = seed.rng()
-    observed, tpr, fpr = (rng.binomial(len(part), part.mean(), draws) / len(part) for part in (flagged, positives, negatives))
+    observed, tpr, fpr = (rng.beta(part.sum() + 0.5, len(part) - part.sum() + 0.5, draws) for part in (flagged, positives, negatives))
     gap = tpr - fpr
     drawn = np.where(gap >= LEAST_GAP, np.clip((observed - fpr) / np.where(gap >= LEAST_GAP, gap, 1.0), 0, 1), np.nan)
     tail = (1 - level) / 2
     low, high = np.nanquantile(drawn, [tail, 1 - tail])
-    return Interval(value, float(low), float(high), len(flagged), "adjusted count, percentile bootstrap", level)
+    if low == high:
+        return Interval(value, None, None, len(flagged), "adjusted count: the flagged share is beyond what the error rates allow", level)
+    return Interval(value, float(low), float(high), len(flagged), "adjusted count, percentile ends of Jeffreys draws", level)
