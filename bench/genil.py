@@ -10,9 +10,6 @@ import resource
 import sys
 import time
 
-WANTED = 240.0
-"""Seconds that it may take on two cores."""
-
 
 def measure() -> dict[str, float]:
     """Seconds of each step and of all (wall and processor), rows read, and peak memory in MB."""

@@ -1,6 +1,6 @@
 """`make bench`: every promise on speed and size, measured in one run, each also as a ratio to what is wanted. Peers are installed in an environment of their own.
 
-Give words to run some parts only: audits, instances, grading, start, size, generate, profile, cluster; with profile, smoke or standard for one scale (both by default).
+Give words to run some parts only: audits, genil, instances, grading, start, size, generate, profile, cluster; with profile, smoke or standard for one scale (both by default).
 """
 
 from __future__ import annotations
@@ -274,8 +274,14 @@ def audits() -> None:
     largest_record(say)
 
 
+def genil() -> None:
+    found = json.loads(subprocess.run([sys.executable, str(HERE / "genil.py")], capture_output=True, text=True, check=True).stdout)
+    say(f"GeniL's sparse model on {found['rows']:,.0f} rows, all nine languages", found["seconds"], " s", "<=", 240)
+
+
 PARTS = {
     "audits": audits,
+    "genil": genil,
     "instances": instances,
     "grading": grading,
     "start": start,

@@ -6,12 +6,9 @@ asks, and a stopped run resumes at its last shard. About 65 ms for a sentence of
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
@@ -49,7 +46,7 @@ def sentence_vectors(
 def _shard(
     store: Store, key: str, names: list[str], texts: dict[str, str], embed: Callable[[list[str]], np.ndarray] | None
 ) -> dict[str, np.ndarray]:
-    with _alone(store.folder / "locks" / key):
+    with store.alone(key):
         found = store.get_arrays(key)
         held = {} if found is None else dict(zip(found[1]["texts"], found[0]["vectors"], strict=True))
         missing = [name for name in names if name not in held]
@@ -59,14 +56,6 @@ def _shard(
             kept = sorted(held)
             store.put_arrays(key, {"vectors": np.stack([held[name] for name in kept])}, {"texts": kept})
     return {name: held[name] for name in names}
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _passages(texts: list[str]) -> np.ndarray:

@@ -72,10 +72,11 @@ def detector(store: Store) -> Detector:
     )
     content = [hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest() for path in sorted(folder.glob("*.csv*"))]
     key = store.key("genil detector", [VERSION, THRESHOLD, content])
-    found = store.get_arrays(key)
-    if found is None:
-        store.put_arrays(key, *_taken_apart(_trained(load())))
+    with store.alone(key):
         found = store.get_arrays(key)
+        if found is None:
+            store.put_arrays(key, *_taken_apart(_trained(load())))
+            found = store.get_arrays(key)
     if found is None:
         raise OSError(f"the store lost {key} while it was written")
     return _put_together(*found)
