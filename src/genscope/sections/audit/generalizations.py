@@ -81,6 +81,9 @@ class GeneralizationsSection(AuditSection):
         tpr, fpr = model.errors(language)
         facts |= {"threshold": THRESHOLD, "true positive rate": f"{tpr:.2f}", "false positive rate": f"{fpr:.3f}"}
         notes.append("Error rates are those of held-out web sentences of GeniL in the same language; text of another kind may have others.")
+        notes.append(
+            "Co-occurrences are counted as if they were independent; where several stand in one sentence or text, the intervals are too narrow."
+        )
         if fewer:
             notes.append(f"{many(fewer, 'group')} with fewer than {least} co-occurrences have no line of their own.")
         return AuditOutcome(

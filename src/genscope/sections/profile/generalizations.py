@@ -115,6 +115,7 @@ class GeneralizationsSection(Section):
         notes = [
             "The detector's error rates are those of web sentences (GeniL, English); a model's replies may have others.",
             "Sentences that speak of the group by a pronoun are not counted.",
+            "Co-occurrences are counted as if they were independent; several stand in one reply, so the intervals are too narrow.",
         ]
         return Outcome(responses=rows, records=records_of(whole, shown, SOURCE), facts=facts, notes=notes)
 
