@@ -1,6 +1,7 @@
 """`make bench`: every promise on speed and size, measured in one run, each also as a ratio to what is wanted. Peers are installed in an environment of their own.
 
-Give words to run some parts only: audits, genil, instances, grading, start, size, generate, profile, cluster; with profile, smoke or standard for one scale (both by default).
+Give words to run some parts only: audits, genil, instances, grading, start, size, generate, profile, cluster, study, coherence; with profile, smoke or standard for one scale
+(both by default).
 """
 
 from __future__ import annotations
@@ -11,7 +12,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
+
+import coherence as bench_coherence
+import study as bench_study
 
 HERE = Path(__file__).parent
 PEERS = HERE.parent / ".venv-peers"
@@ -34,13 +39,24 @@ def say(what: str, value: float, unit: str, relation: str, wanted: float, of: st
     sys.stdout.flush()
 
 
-def peers() -> str:
-    """An environment with reasoning-gym."""
+def note(what: str, text: str) -> None:
+    """A line beside the figures, for which nothing is wanted."""
+    sys.stdout.write(f"{what:<68} {text}\n")
+    sys.stdout.flush()
+
+
+def peers(*requirements: Sequence[str]) -> str:
+    """The peers' environment with these packages (each a list of words for pip, installed once); its interpreter."""
     interpreter = str(PEERS / "bin" / "python")
-    if not (PEERS / ".ready").exists():
+    if not Path(interpreter).exists():
         subprocess.run([sys.executable, "-m", "venv", str(PEERS)], check=True)
-        subprocess.run([interpreter, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "reasoning-gym==0.1.25"], check=True)
-        (PEERS / ".ready").touch()
+    ready = PEERS / ".ready"
+    held = ready.read_text().splitlines() if ready.exists() else []
+    for words in requirements:
+        if " ".join(words) not in held:
+            subprocess.run([interpreter, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *words], check=True)
+            held.append(" ".join(words))
+            ready.write_text("\n".join(held))
     return interpreter
 
 
@@ -81,7 +97,7 @@ print(json.dumps(rates))
 
 def instances() -> None:
     one = {"OMP_NUM_THREADS": "1"}
-    ours, theirs = python(INSTANCES, env=one), python(PEER, interpreter=peers(), env=one)
+    ours, theirs = python(INSTANCES, env=one), python(PEER, interpreter=peers(("reasoning-gym==0.1.25",)), env=one)
     from genscope.tasks import scylla
 
     easy = [name for name in scylla.NAMES if scylla.task(name).level in (0, 1)]
@@ -279,6 +295,14 @@ def genil() -> None:
     say(f"GeniL's sparse model on {found['rows']:,.0f} rows, all nine languages", found["seconds"], " s", "<=", 240)
 
 
+def study() -> None:
+    bench_study.run(say, note)
+
+
+def coherence() -> None:
+    bench_coherence.run(lambda wanted: peers(*wanted), say, note)
+
+
 PARTS = {
     "audits": audits,
     "genil": genil,
@@ -289,6 +313,8 @@ PARTS = {
     "generate": generate,
     "profile": profile,
     "cluster": cluster,
+    "study": study,
+    "coherence": coherence,
 }
 
 if __name__ == "__main__":

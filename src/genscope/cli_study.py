@@ -42,7 +42,8 @@ def show(name: Annotated[str, Parameter(help="A study's name (`genscope study li
 
       genscope study show simplicity-bias
     """
-    from genscope.pages.study_page import design
+    from genscope.engine.published import published
+    from genscope.pages.study_page import shown
     from genscope.pages.terminal import show_blocks
     from genscope.verbs.study import find, plain_study
 
@@ -50,7 +51,7 @@ def show(name: Annotated[str, Parameter(help="A study's name (`genscope study li
     if json:
         _print_json(plain_study(study))
     else:
-        show_blocks(f"{study.paper.title} ({study.paper.year})", design(study))
+        show_blocks(f"{study.paper.title} ({study.paper.year})", shown(study, published(study.name)))
     return 0
 
 

@@ -159,7 +159,8 @@ def test_what_cannot_be_run_is_refused_with_what_to_do(monkeypatch: pytest.Monke
         plan(Toy(), "standard", None, ["other"])
     assert plan(Toy(), "standard", None, None)[1] == ["other"]
     with pytest.raises(StudyError, match="genscope profile MODEL"):
-        verb.ready(study("scylla"))
+        plan(study("scylla"), "standard", None, ["profile"])
+    assert {cell.part for cell in plan(study("scylla"), "standard", None, None)[0]} == {"from scratch"}
 
 
 def test_exit_codes() -> None:
@@ -172,6 +173,36 @@ def test_exit_codes() -> None:
     assert exit_code(entries("reproduced"), "standard", 0, True) == 5
     assert exit_code(entries("inconclusive"), "smoke", 0, False) == 0
     assert exit_code(entries("inconclusive"), "smoke", 1, False) == 1
+    assert exit_code(entries("reproduced"), "standard", 0, False, not_run=1) == 4
+    assert exit_code([], "standard", 3, False) == 4
+
+
+def test_a_run_whose_cells_all_failed_is_inconclusive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"{condition}-{arm}-{seed}" for seed in range(5) for condition in ("with", "without") for arm in ("claim", "off")]
+    monkeypatch.setenv("TOY_FAIL", " ".join(names))
+    found = toy(tmp_path)
+    assert (len(found.about["failed"]), found.code) == (20, 4)
+    assert found.about["claims"][0]["verdict"] == "inconclusive"
+    assert "failed: TrainingError" in found.page.read_text()
+
+
+def test_no_worker_and_a_class_that_workers_cannot_import_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match="workers must be at least 1"):
+        verb.run(Toy(), workers=0)
+    monkeypatch.setattr(Toy, "__module__", "__main__")
+    with pytest.raises(StudyError, match="a file of its own"):
+        verb.ready(Toy())
+
+
+def test_verdicts_made_by_other_code_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    from genscope.engine import published
+
+    held = [{"study": "simplicity-bias", "code": "another", "claims": []}]
+    monkeypatch.setattr(published, "published", lambda name: held)
+    found = verb.check("simplicity-bias")
+    assert (found["code"], found["exit_code"]) == ("changed", 5)
+    held[0]["code"] = code_hash("genscope.studies.simplicity_bias")
+    assert verb.check("simplicity-bias")["code"] == "same"
 
 
 def test_preflight_pools_the_arms_and_does_not_see_the_means() -> None:
@@ -191,10 +222,12 @@ def test_preflight_pools_the_arms_and_does_not_see_the_means() -> None:
     assert not found[0]["enough"]
 
 
-@pytest.mark.parametrize("name", [name for name in table() if name != "scylla"])
+@pytest.mark.parametrize("name", list(table()))
 def test_every_claim_judges_as_it_should_on_made_up_records(name: str) -> None:
     one = study(name)
-    assert [text for claim in one.claims for text in ([] if synthetic.ranks(claim) else synthetic.wrong(claim))] == []
+    elsewhere = {claim for claims in one.judged_elsewhere().values() for claim in claims}
+    checked = [claim for claim in one.claims if claim.id not in elsewhere and not synthetic.ranks(claim)]
+    assert [text for claim in checked for text in synthetic.wrong(claim)] == []
     assert {claim.id for claim in one.claims if claim.kind == "phenomenon"} <= set(one.placebos)
     assert sorted(claim for part in one.parts.values() for claim in part.claims) == sorted(claim.id for claim in one.claims)
 

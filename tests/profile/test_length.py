@@ -52,7 +52,29 @@ def test_the_planted_length_is_found(tmp_path: Path) -> None:
     assert rows.filter(pl.col("metric") == "generalization_length")["value"].to_list() == [8]
     assert rows.filter(pl.col("metric") == "exact_match").sort("level")["value"].to_list() == [1, 1, 0]
     assert rows.filter(pl.col("metric") == "exact_match")["n"].to_list() == [16] * 3
-    assert "none beyond the lengths of its examples" in result.page.read_text()
+    assert "none beyond the lengths it was shown (up to 8)" in result.page.read_text()
+
+
+def test_a_trained_model_is_asked_its_own_task_without_examples(home: Path, tmp_path: Path) -> None:
+    from genscope.core.errors import UsageError
+    from genscope.core.seeds import Seed
+    from genscope.training.sequences import SequenceRecipe, exact_match, keep_run, train_sequences
+
+    recipe = SequenceRecipe(
+        task="majority", seed=Seed("p"), lengths=(1, 6), updates=150, batch=16, width=16, heads=2, table=32, lr=3e-3, log_n_base=8.0
+    )
+    trained = train_sequences(recipe)
+    name = keep_run(trained, recipe)
+    result = gs.profile(f"run:{name}", with_=["length:n=32"], out=tmp_path / "o", **LENGTH)
+    rows = result.records.filter((pl.col("source") == "profile/length") & (pl.col("metric") == "exact_match"))
+    assert rows["level"].to_list() == [3, 6, 9, 12]
+    direct = exact_match(
+        trained.net, trained.task, trained.codes, (3, 6, 9, 12), 32, Seed("profile", "length", 0).child("questions"), table=32
+    )
+    assert rows["value"].to_list() == pytest.approx(list(direct.values()))
+    assert "up to 6" in result.page.read_text()
+    with pytest.raises(UsageError, match="trained on majority and knows the words of that task only"):
+        gs.profile(f"run:{name}", with_=["length:tasks=sort"], out=tmp_path / "p", **LENGTH)
 
 
 @pytest.mark.parametrize(

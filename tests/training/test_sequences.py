@@ -15,7 +15,17 @@ from genscope.models import names
 from genscope.models.small_lm import POSITIONS, SmallLM, word_tokenizer
 from genscope.tasks.length import TASKS
 from genscope.training.packing import IGNORED, pack
-from genscope.training.sequences import SequenceRecipe, as_tokens, exact_match, greedy, keep_run, mean_loss, token_table, train_sequences
+from genscope.training.sequences import (
+    SequenceRecipe,
+    as_tokens,
+    beyond,
+    exact_match,
+    greedy,
+    keep_run,
+    mean_loss,
+    token_table,
+    train_sequences,
+)
 
 SHORT = SequenceRecipe(task="majority", seed=Seed("t"), lengths=(1, 5), updates=60, batch=16, width=16, heads=2, table=32, look_every=30)
 
@@ -129,6 +139,9 @@ def test_a_trained_model_loads_by_its_run_and_as_a_folder_and_answers_the_same(h
 
 
 def test_what_does_not_fit_is_refused() -> None:
+    with pytest.raises(UsageError, match="test lengths .4, 5. are inside the training range 1 to 5"):
+        beyond(SHORT, [4, 5, 6])
+    beyond(SHORT, [6, 10])
     with pytest.raises(UsageError, match="Did you mean unique_copy"):
         SequenceRecipe(task="unique_copi", seed=Seed("x"))
     with pytest.raises(UsageError, match="longer than the position table of 16"):

@@ -17,10 +17,10 @@ from genscope.core.stats import (
     bootstrap_t_difference,
     clopper_pearson,
     median_interval,
-    paired_permutation,
     paired_t,
     spearman,
     spearman_permutation,
+    t_beyond,
     welch_t,
     wilson,
 )
@@ -125,7 +125,19 @@ def unit_values(clause: Clause, rows: pl.DataFrame) -> np.ndarray:
 def _paired_t(clause: Clause, rows: pl.DataFrame, seed: Seed) -> Estimate:
     differences = _differences(clause, rows)
     interval = paired_t(differences, 1 - clause.alpha)
-    return _from(interval, paired_permutation(differences, seed.rng()) if len(differences) > 1 else None, len(differences) - 1)
+    return _from(interval, _beyond_margin(clause, differences), len(differences) - 1)
+
+
+def _beyond_margin(clause: Clause, differences: np.ndarray) -> float | None:
+    """p of the clause's own relation to its margin: of `within` the larger of its two sides."""
+    if clause.relation == "rank":
+        return None
+    if isinstance(clause.margin, tuple):
+        sides = [t_beyond(differences, clause.margin[0]), t_beyond(differences, clause.margin[1], above=False)]
+        return None if None in sides else max(one for one in sides if one is not None)
+    if clause.relation == "<":
+        return t_beyond(differences, clause.margin, above=False)
+    return t_beyond(differences, -clause.margin if clause.relation == "not worse than" else clause.margin)
 
 
 def _welch_t(clause: Clause, rows: pl.DataFrame, seed: Seed) -> Estimate:
@@ -168,6 +180,15 @@ def _proportion(function: Callable[..., Interval]) -> Callable[[Clause, pl.DataF
     return found
 
 
+def _sign(clause: Clause, rows: pl.DataFrame, seed: Seed) -> Estimate:
+    """Share of the paired units whose value is above 0 among those where it is not 0 (sign test); without any such unit 0.5, and no interval."""
+    moved = _differences(clause, rows)
+    moved = moved[moved != 0]
+    if not len(moved):
+        return Estimate(effect=0.5, low=None, high=None, n=0, method="sign test; every unit is 0")
+    return _from(clopper_pearson(int((moved > 0).sum()), len(moved), 1 - clause.alpha))
+
+
 def _spearman(clause: Clause, rows: pl.DataFrame, seed: Seed) -> Estimate:
     """rho between the contrast's column and the value; p one-sided in the contrast's direction ("falls" or "rises"), labels shuffled over clusters."""
     if clause.contrast is None or clause.contrast[1] not in ("falls", "rises"):
@@ -203,6 +224,7 @@ def _rho_interval(
 _ESTIMATORS: dict[str, Callable[[Any, Any, Seed], Estimate]] = {
     "paired_t": _paired_t,
     "recorded": _recorded,
+    "sign": _sign,
     "welch_t": _welch_t,
     "bootstrap_t": _bootstrap_t,
     "bootstrap_median": _median,

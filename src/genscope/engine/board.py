@@ -55,8 +55,12 @@ def _row(held: dict[str, Any], claim: dict[str, Any]) -> str:
 def _effect(entry: dict[str, Any]) -> str:
     if entry["effect"] is None:
         return "no estimate"
-    interval = "no interval" if entry["ci"] is None else f"{entry['ci'][0]:.3f} to {entry['ci'][1]:.3f}"
-    return f"{entry['effect']:.3f} ({interval})"
+    clauses = entry.get("clauses") or [{}]
+    shown = next((one for one in clauses if one.get("outcome") != "holds"), clauses[0])
+    metric = f"{shown['metric'].replace('_', ' ')} " if "metric" in shown else ""
+    alike = f"all {shown['n']} alike" if shown.get("n", 0) > 1 else "no interval"
+    interval = alike if entry["ci"] is None else f"{entry['ci'][0]:.3f} to {entry['ci'][1]:.3f}"
+    return f"{metric}{entry['effect']:.3f} ({interval})"
 
 
 def write(root: Path) -> None:

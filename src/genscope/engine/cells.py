@@ -26,7 +26,9 @@ def plan(study: Study, scale: Scale, seeds: Sequence[int] | None, parts: Sequenc
     for part in parts or ():
         if part not in study.parts:
             raise StudyError(unknown("part", part, study.parts))
-    wanted = list(parts or study.parts)
+        if study.parts[part].command:
+            raise StudyError(f"{study.name}, part {part}: it is judged on a model of yours: {study.parts[part].command}")
+    wanted = list(parts or study.own_parts())
     lacking = {name: [data for data in study.parts[name].data if not has_data(data)] for name in wanted}
     absent = [name for name in wanted if lacking[name]]
     if len(absent) == len(wanted):

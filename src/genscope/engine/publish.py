@@ -46,9 +46,9 @@ def profile_file(study: str, model: str) -> str:
 
 def check_study(study: Study, scale: str, seeds: Sequence[int] | None, parts: Sequence[str] | None, again: bool) -> Path:
     """As `check_before`, for a study's own file; all parts must be run."""
-    if parts is not None and set(parts) != set(study.parts):
+    if parts is not None and set(parts) != set(study.own_parts()):
         raise UsageError(
-            f"--publish: all parts are published together ({', '.join(study.parts)}); got {', '.join(parts)}. Finished cells are not computed again"
+            f"--publish: all parts are published together ({', '.join(study.own_parts())}); got {', '.join(parts)}. Finished cells are not computed again"
         )
     return check_before(study, study.name, scale, study.seeds if seeds is None else seeds, again)
 

@@ -78,11 +78,14 @@ class Placebo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """A part of a study that is judged by itself. sentence: what it is; claims: ids; data: folders of $GENSCOPE_DATA that it needs."""
+    """A part of a study that is judged by itself. sentence: what it is; claims: ids; data: folders of $GENSCOPE_DATA that it needs; command: set when another
+    command judges its claims, on a user's model: such a part has no cells.
+    """
 
     sentence: str
     claims: tuple[str, ...]
     data: tuple[str, ...] = ()
+    command: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +115,6 @@ class Study(ABC):
     calibration: str = "none"
     published: tuple[Published, ...] = ()
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
-    command: str = ""
-    """Set when another command judges the claims (on a user's model)."""
     fields: frozenset[str] = frozenset()
     """Words by which `genscope papers` finds the study beside its texts."""
 
@@ -132,6 +133,14 @@ class Study(ABC):
     def figures(self, records: pl.DataFrame) -> Sequence[Any]:
         """Charts and tables of the study's page (blocks of genscope.pages.blocks), from its records."""
         return ()
+
+    def own_parts(self) -> tuple[str, ...]:
+        """The parts that the study itself runs and judges."""
+        return tuple(name for name, part in self.parts.items() if not part.command)
+
+    def judged_elsewhere(self) -> dict[str, tuple[str, ...]]:
+        """Command -> the claims that it judges."""
+        return {part.command: part.claims for part in self.parts.values() if part.command}
 
     def claim(self, name: str) -> Claim:
         """The claim with that id."""

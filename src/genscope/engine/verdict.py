@@ -73,11 +73,12 @@ def _room(clause: Clause) -> float:
     return (clause.margin[1] - clause.margin[0]) / 2 if isinstance(clause.margin, tuple) else abs(clause.margin)
 
 
-def exit_code(entries: Sequence[dict[str, Any]], scale: str, failed: int, changed: bool) -> int:
-    """0 all reproduced (smoke: plumbing holds), 1 some claim not reproduced, 4 some inconclusive and none refuted, 5 a claim was edited after its run."""
+def exit_code(entries: Sequence[dict[str, Any]], scale: str, failed: int, changed: bool, not_run: int = 0) -> int:
+    """0 all reproduced (smoke: plumbing holds), 1 some claim not reproduced, 4 some inconclusive or not run (its data is missing) and none refuted, 5 a claim
+    was edited after its run."""
     if changed:
         return 5
     if scale == "smoke":
         return 1 if failed else 0
     verdicts = {entry["verdict"] for entry in entries}
-    return 1 if "not reproduced" in verdicts else 4 if "inconclusive" in verdicts else 0
+    return 1 if "not reproduced" in verdicts else 4 if "inconclusive" in verdicts or not_run or (failed and not entries) else 0

@@ -229,13 +229,15 @@ def _ghost(
 ) -> _Found:
     m, total, norms, by_module = _size(data), {name: torch.zeros_like(p, dtype=torch.float32) for name, p in names.items()}, [], {}
     with Ghost(net, names) as ghost:
-        for rows in _chunks(m, chunk):
-            part = {name: value[rows] for name, value in data.items()}
-            slopes = torch.autograd.grad(_checked(losses(net, part), len(rows)).sum(), list(names.values()), allow_unused=True)
-            for name, slope in zip(names, slopes, strict=True):
+        for part in _chunks(data, chunk):
+            b = _rows(part)
+            ghost.expect(b)
+            value = _checked(losses(net, part), b).sum()
+            slopes = _slopes(value, names, ghost.spared())
+            for name, slope in {**slopes, **ghost.totals()}.items():
                 if slope is not None:
                     total[name] += slope.float().to(total[name].device)
-            found = ghost.squared_norms(len(rows))
+            found = ghost.squared_norms()
             for name, values in found.items():
                 by_module.setdefault(name, []).append(values)
             norms.append(sum(found.values()))
@@ -243,12 +245,19 @@ def _ghost(
         if per_example:
             mean = {name: one / m for name, one in total.items()}
             made = []
-            for rows in _chunks(m, chunk):
-                part = {name: value[rows] for name, value in data.items()}
-                torch.autograd.grad(losses(net, part).sum(), list(names.values()), allow_unused=True)
-                made.append(ghost.dots(mean, len(rows)))
+            for part in _chunks(data, chunk):
+                ghost.expect(_rows(part), mean)
+                value = losses(net, part).sum()
+                _slopes(value, names, ghost.spared())
+                made.append(ghost.dots())
             dots = torch.cat(made)
     return total, torch.cat(norms), {name: torch.cat(values) for name, values in by_module.items()}, dots  # pyright: ignore[reportArgumentType, reportCallIssue]
+
+
+def _slopes(value: Tensor, names: Mapping[str, nn.Parameter], spared: frozenset[str]) -> dict[str, Tensor | None]:
+    """Gradients of a sum of losses with respect to all parameters but the spared ones."""
+    asked = {name: p for name, p in names.items() if name not in spared}
+    return dict(zip(asked, torch.autograd.grad(value, list(asked.values()), allow_unused=True), strict=True))
 
 
 def _explicit(
@@ -256,14 +265,14 @@ def _explicit(
 ) -> _Found:
     m, total, dots = _size(data), {name: torch.zeros_like(p, dtype=torch.float32) for name, p in names.items()}, []
     squares: dict[str, list[Tensor]] = {name: [] for name in names}
-    for rows in _chunks(m, chunk):
-        for name, g in per_example_gradients(net, losses, {k: v[rows] for k, v in data.items()}, engine).items():
+    for part in _chunks(data, chunk):
+        for name, g in per_example_gradients(net, losses, part, engine).items():
             total[name] += g.float().sum(0)
             squares[name].append(g.double().flatten(1).pow(2).sum(1))
     norms = {name: torch.cat(values) for name, values in squares.items()}
     if per_example:
-        for rows in _chunks(m, chunk):
-            made = per_example_gradients(net, losses, {k: v[rows] for k, v in data.items()}, engine)
+        for part in _chunks(data, chunk):
+            made = per_example_gradients(net, losses, part, engine)
             dots.append(torch.stack([(g.double().flatten(1) @ (total[name].double().flatten() / m)) for name, g in made.items()]).sum(0))
     return total, torch.stack(list(norms.values())).sum(0), norms, torch.cat(dots) if dots else None
 
@@ -304,8 +313,10 @@ def _rows(data: Data) -> int:
     return len(next(iter(data.values())))
 
 
-def _chunks(m: int, chunk: int) -> list[range]:
-    return [range(start, min(start + chunk, m)) for start in range(0, m, chunk)]
+def _chunks(data: Data, chunk: int) -> Iterator[Data]:
+    """The examples in pieces (views)."""
+    for start in range(0, _rows(data), chunk):
+        yield {name: value[start : start + chunk] for name, value in data.items()}
 
 
 def _by_module(total_sq: Mapping[str, float], squares: Mapping[str, Tensor]) -> dict[str, float]:

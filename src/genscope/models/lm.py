@@ -6,7 +6,7 @@ generation_config says of temperature, top-p or penalties does not leak in.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -99,7 +99,14 @@ class LocalLM(Model):
     @property
     def abilities(self) -> frozenset[Ability]:  # pyright: ignore[reportIncompatibleVariableOverride]
         chat = self.options.template != "none" and (weights.has_chat_template(self.folder) or weights.has_chat_template(self.base))
-        return frozenset({"generate", "sample", "score", "prefill", "inside", *(("chat",) if chat else ())})
+        compact = self.trained_on.get("style") == "compact"
+        return frozenset(
+            {"generate", "sample", "score", "prefill", "inside", *(("chat",) if chat else ()), *(("compact",) if compact else ())}
+        )
+
+    @property
+    def trained_on(self) -> Mapping[str, Any]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return weights.read_json(self.folder / weights.STYLE_FILE)
 
     def identity(self) -> dict[str, Any]:
         adapter = self.adapter

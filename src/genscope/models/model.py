@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Literal
 
 from genscope.core.reply import GenerateJob, OnReplies, OnScores, Request, ScoreJob
 
-Ability = Literal["generate", "sample", "score", "chat", "prefill", "inside"]
+Ability = Literal["generate", "sample", "score", "chat", "prefill", "inside", "compact"]
 """generate: replies greedily; sample: replies at a temperature; score: token log-probabilities of a continuation;
-chat: takes chat turns (else plain text to continue); prefill: the beginning of its reply can be forced; inside: its weights and gradients can be read (local models)."""
+chat: takes chat turns (else plain text to continue); prefill: the beginning of its reply can be forced; inside: its weights and gradients can be read (local models);
+compact: it was trained from scratch on tasks in their compact style, and reads no other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +34,8 @@ class Model(ABC):
     abilities: frozenset[Ability]
     block: int
     """How many requests are computed together: 16 for local batches, 1 where replies do not depend on their neighbours."""
+    trained_on: Mapping[str, Any] = MappingProxyType({})
+    """What a model that genscope trained from scratch says of its training ("style", and for length tasks "task", "symbols" and "lengths"); empty for others."""
     spends: bool
     """True when a call costs somebody money or quota: the user is asked once before the first call."""
 

@@ -19,6 +19,8 @@ _PATTERNS = (
     "*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json", "tokenizer*", "vocab*", "merges.txt",
     "special_tokens_map.json", "added_tokens.json", "chat_template*", "adapter_config.json",
 )  # fmt: skip
+STYLE_FILE = "genscope.json"
+"""Beside the weights of a model that genscope trained: {"style": "compact"} where it reads tasks in their compact style only."""
 _CHUNK = 8 << 20
 _LARGEST_HEADER = 100 << 20
 _LARGEST_JSON = 64 << 20

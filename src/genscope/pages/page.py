@@ -172,7 +172,7 @@ def _asked(clause: Mapping[str, Any]) -> str:
     >>> _asked({"metric": "length", "relation": "within", "margin": [3.0, 16.0]}), _asked({"metric": "skill", "relation": "rank", "margin": 0.0})
     ('length within 3 to 16', 'skill: a rank trend beyond 0')
     """
-    metric, relation, margin = clause["metric"], clause["relation"], clause["margin"]
+    metric, relation, margin = clause.get("said", clause["metric"]), clause["relation"], clause["margin"]
     if relation == "within":
         return f"{metric} within {margin[0]:g} to {margin[1]:g}"
     return f"{metric}: a rank trend beyond {margin:g}" if relation == "rank" else f"{metric} {relation} {margin:g}"

@@ -11,6 +11,7 @@ from genscope.pages.blocks import Answer, Block, Column, Facts, Heading, Note, P
 if TYPE_CHECKING:
     import polars as pl
 
+    from genscope.core.claims import Clause
     from genscope.engine.study import Study
 
 
@@ -33,7 +34,10 @@ def blocks(study: Study, about: Mapping[str, Any], records: pl.DataFrame) -> lis
     if warnings:
         page.append(Note(warnings, "Not as it should be", "warn"))
     if about["claims"]:
-        page.append(Verdicts(claims=about["claims"], title="Claims and their placebos"))
+        page.append(Verdicts(claims=[_said(study, one) for one in about["claims"]], title="Claims and their placebos"))
+    elsewhere = [f"{', '.join(claims)}: {command}" for command, claims in study.judged_elsewhere().items()]
+    if elsewhere:
+        page.append(Note(elsewhere, "Judged by another command, on a model of yours"))
     if len(records):
         page += list(study.figures(records))
         beside = _beside(study, records)
@@ -61,6 +65,21 @@ def blocks(study: Study, about: Mapping[str, Any], records: pl.DataFrame) -> lis
         })
     )  # fmt: skip
     return page
+
+
+def _said(study: Study, entry: Mapping[str, Any]) -> dict[str, Any]:
+    """A board's entry whose clauses say in words what is measured and what is compared with what."""
+    claim = next((one for one in study.claims if one.id == entry["id"]), None)
+    if claim is None or len(claim.clauses) != len(entry["clauses"]):
+        return dict(entry)
+    return {**entry, "clauses": [{**one, "said": _words(clause)} for one, clause in zip(entry["clauses"], claim.clauses, strict=True)]}
+
+
+def _words(clause: Clause) -> str:
+    metric = clause.metric.replace("_", " ")
+    if clause.contrast is not None and clause.relation != "rank":
+        return f"{metric}, {clause.contrast[1]} minus {clause.contrast[2]}"
+    return f"{metric}, {' and '.join(map(str, clause.select.values()))}" if clause.select else metric
 
 
 def _beside(study: Study, records: pl.DataFrame) -> Table:
@@ -99,6 +118,21 @@ def design(study: Study) -> list[Block]:
     ]
 
 
+def shown(study: Study, held: Sequence[Mapping[str, Any]]) -> list[Block]:
+    """What `genscope study show` prints: the design, what it does not show, and the published verdicts (one entry a result file)."""
+    parts = [f"{name}: {part.sentence}" + (f" (needs {', '.join(part.data)})" if part.data else "") for name, part in study.parts.items()]
+    page = [*design(study), Note(parts, "Parts")]
+    page += [Note(list(study.deviations), "Where this differs from the paper")] if study.deviations else []
+    page += [Note(list(study.limits), "What it does not show")] if study.limits else []
+    page.append(Note([study.calibration], "Calibrated on seed 999, before the verdict seeds"))
+    verdicts = [
+        f"{entry['id']} {entry['verdict']}{' on ' + one['model']['name'] if 'model' in one else ''} ({one['scale']}; placebo: {entry['placebo']['verdict'] if entry['placebo'] else 'none'})"
+        for one in held
+        for entry in one["claims"]
+    ]
+    return [*page, Note(verdicts or ["nothing yet"], "Published")]
+
+
 def unpublished_blocks(study: Study) -> list[Block]:
     """The page of a study whose verdicts nobody has published yet."""
     return [Answer("Not run yet.", study.answer), *design(study), Note(list(study.limits), "What it does not show")][
@@ -106,12 +140,10 @@ def unpublished_blocks(study: Study) -> list[Block]:
     ]
 
 
-def profile_blocks(study: Study, held: Sequence[Mapping[str, Any]]) -> list[Block]:
-    """The page of a study that is judged on models: one group of claims a model."""
-    page: list[Block] = [
-        Answer(study.answer, f"Judged on {len(held)} model{'s' if len(held) > 1 else ''}. For yours: {study.command}"),
-        *design(study),
-    ]
+def profile_blocks(study: Study, held: Sequence[Mapping[str, Any]], first: bool = True) -> list[Block]:
+    """What was judged on models: one group of claims a model; first: whether the page begins with it."""
+    said = f"Judged on {len(held)} model{'s' if len(held) > 1 else ''}. For yours: {'; '.join(study.judged_elsewhere())}"
+    page: list[Block] = [Answer(study.answer, said), *design(study)] if first else [Heading("On language models", said)]
     for one in held:
         page += [
             Heading(one["model"]["name"], f"{one['model']['sentence']} {one['headline']}"),

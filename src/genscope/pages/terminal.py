@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genscope.core.text import clean
-from genscope.pages.blocks import Column, Prose, Table, cell_text, interval_text
+from genscope.pages.blocks import Column, Note, Prose, Table, cell_text, interval_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -58,7 +58,7 @@ def show_facts(title: str, facts: Mapping[str, str], text: str = "") -> None:
 
 
 def show_blocks(title: str, blocks: Sequence[Any]) -> None:
-    """Paragraphs and tables under a title."""
+    """Paragraphs, tables and remarks under a title."""
     console = _console()
     console.print(title, style="bold", markup=False)
     for block in blocks:
@@ -68,6 +68,10 @@ def show_blocks(title: str, blocks: Sequence[Any]) -> None:
         elif isinstance(block, Prose):
             for paragraph in block.paragraphs:
                 console.print(clean(paragraph), markup=False, highlight=False)
+        elif isinstance(block, Note):
+            console.print(block.title, style="bold", markup=False)
+            for line in block.items:
+                console.print(f"  {clean(line)}", markup=False, highlight=False)
 
 
 def show_study(about: Mapping[str, Any], page: Path) -> None:
@@ -160,6 +164,10 @@ def show_check(found: Mapping[str, Any]) -> None:
     )
     for split, count in found["shared_examples"].items():
         console.print(f"  {split}: {count} examples shared between splits", markup=False, highlight=False)
+    if found["code"] == "changed":
+        console.print(
+            "  the published verdicts were made by other code: run the study again with --publish --again", markup=False, highlight=False
+        )
     console.print("As it should be." if not found["wrong"] else "Wrong: " + "; ".join(found["wrong"]), style="bold", markup=False)
 
 

@@ -338,7 +338,7 @@ def ranked_sizes(tasks: Sequence[str], permuted: bool) -> dict[str, int]:
 
 def _measure(recipe: SequenceRecipe, items: int) -> dict[str, Any]:
     """Train, keep the model as a run, and decode it freely at the training lengths and beyond."""
-    from genscope.training.sequences import free_running, keep_run, train_sequences
+    from genscope.training.sequences import beyond, free_running, keep_run, train_sequences
 
     trained = train_sequences(recipe)
     seed, (low, high) = recipe.seed.child("test"), recipe.lengths
@@ -361,6 +361,7 @@ def _measure(recipe: SequenceRecipe, items: int) -> dict[str, Any]:
         return facts | {"id_exact_match": right(recipe.task, high, items)[0], **_constant_bits(trained)}
     known = [right(recipe.task, length, max(8, items // (high - low + 1) * 2)) for length in range(low, high + 1)]
     ends = {"1.5x": round(1.5 * high), "2x": 2 * high}
+    beyond(recipe, list(ends.values()))
     far = {name: right(recipe.task, length, items) for name, length in ends.items()}
     facts |= {f"exact_match_{name}": whole for name, (whole, _) in far.items()} | {
         f"final_answer_{name}": final for name, (_, final) in far.items()

@@ -1,66 +1,80 @@
-"""Claims of Scylla on a real language model: what it takes for familiar (SCY-4), and that accuracy falls with complexity (SCY-5).
+"""Quantifying Generalization Complexity for Large Language Models (Qi et al. 2025): is there a valley, and does capacity move it? On models trained from scratch.
 
-Qi et al. 2025, "Quantifying Generalization Complexity for Large Language Models" (arXiv 2410.01769), sections 3.2.2 and 4.
-Both are judged on the rows of a profile; each has a placebo that keeps the rows and removes the mechanism.
+Decoders of two sizes know the numbers 0..99 and have practised thirteen tasks on 60 of them; they are asked on these and on the other 40, over five levels of
+complexity. What a profile judges, on a language model of yours, is in scylla_profile.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import polars as pl
 
-from genscope.core.claims import Claim, Clause, Precondition, Verdict, judge_all, with_placebo
+from genscope.core.claims import Claim, Clause, Precondition
+from genscope.core.records import Record
 from genscope.core.seeds import Seed
+from genscope.engine.lab import Lab
 from genscope.engine.study import Cell, Paper, Part, Placebo, Scale, Study
+from genscope.measures.generalization_gap import chance_corrected, id_ood_gap
+from genscope.studies import scylla_profile
+from genscope.studies.scylla_profile import CALIBRATION, NAME
 from genscope.tasks import scylla
+from genscope.tasks.scylla import compact
 
 if TYPE_CHECKING:
-    from genscope.core.records import Record
-    from genscope.engine.lab import Lab
+    import polars as pl
 
-NAME = "scylla"
-FLAT = tuple(name for name in scylla.NAMES if name not in ("tsp", "longest_common_subarray"))
-"""Tasks whose probe asks for plain lists (no pairs of lists, no matrices)."""
-ENOUGH = 300
-"""Elements that a probe prompt must have given to count in SCY-4."""
+    from genscope.core.example import Example
+    from genscope.training.scylla_family import FamilyRecipe
 
-ID_PRIOR = Claim(
-    id="SCY-4",
-    kind="phenomenon",
-    sentence="Asked to invent test inputs, a language model writes small numbers in short lists: at least 80 % of the elements are at most 100, "
-    "and the median list has 3 to 16 entries.",
-    clauses=(
-        Clause(metric="small", relation=">", margin=0.70, at_least=0.80, test="bootstrap_t", cluster=("completion",)),
-        Clause(metric="length", relation="within", margin=(3.0, 16.0), test="bootstrap_median", cluster=("completion",)),
+SMALLER, LARGER = "XS", "S"
+SHIFT = "S against XS"
+ALL_NUMBERS, SAME_SIZE = "all numbers", "same size"
+LAST = len(scylla.LEVELS) - 1
+
+
+def _solved(size: str) -> Precondition:
+    return Precondition(
+        metric="level_accuracy", select={"condition": size, "level": 0, "split": "id"}, relation=">=", value=0.9, reduce="min",
+        sentence=f"every {size} solves the O(N) tasks on familiar numbers (accuracy at least 0.9)",
+    )  # fmt: skip
+
+
+def _unsolved(size: str) -> Precondition:
+    return Precondition(
+        metric="level_skill", select={"condition": size, "level": LAST, "split": "id"}, relation="<=", value=0.3, reduce="max",
+        sentence=f"no {size} solves the O(2^N) tasks on familiar numbers (accuracy above chance at most 0.3)",
+    )  # fmt: skip
+
+
+VALLEY = Claim(
+    id="SCY-2", kind="phenomenon", minimum_n=5,
+    sentence="The gap between familiar and new numbers is not monotone in complexity: at its peak it is more than 10 points wider than at O(2^N), in either size.",
+    clauses=tuple(
+        Clause(metric="valley", select={"condition": size}, relation=">", margin=0.0, at_least=0.10, test="paired_t", pair=("seed",)) for size in (SMALLER, LARGER)
     ),
-    minimum_n=3 * ENOUGH,
-    preconditions=(Precondition(metric="prompts", relation=">=", value=3, reduce="count", sentence=f"at least 3 probe prompts gave {ENOUGH} elements or more"),),
+    preconditions=(_solved(LARGER), *(_unsolved(size) for size in (SMALLER, LARGER))),
 )  # fmt: skip
 
-ORDERING = Claim(
-    id="SCY-5",
-    kind="phenomenon",
-    sentence="Accuracy above chance falls with the complexity of the task, and is at least 10 points higher on O(N) than on O(2^N) tasks.",
+MOVES = Claim(
+    id="SCY-3", kind="phenomenon", minimum_n=5,
+    sentence="More capacity moves the critical level to the right: on average, and seed by seed.",
     clauses=(
-        Clause(
-            metric="skill", relation="rank", margin=0.0, contrast=("level", "falls", ""), test="spearman_permutation", cluster=("task",)
-        ),
-        Clause(metric="skill", relation=">", margin=0.10, contrast=("level", 0, 4), test="bootstrap_t", strata=("task",)),
+        Clause(metric="shift", relation=">", margin=0.0, test="paired_t", pair=("seed",)),
+        # one-sided at 5 %: of five seeds all must move up, so that none may move down
+        Clause(metric="shift", relation=">", margin=0.5, test="sign", pair=("seed",), alpha=0.10),
     ),
-    minimum_n=5 * 3 * 2 * 16,
-    preconditions=(
-        Precondition(metric="levels", relation=">=", value=5, reduce="count", sentence="every level has at least 3 tasks with replies"),
-    ),
-)
+    preconditions=(_solved(LARGER),),
+)  # fmt: skip
 
-CLAIMS = (ID_PRIOR, ORDERING)
+# scale -> updates, test instances a task and side
+SIZES: Mapping[str, tuple[int, int]] = {"smoke": (20, 8), "standard": (3_000, 128), "extended": (12_000, 256), "paper": (12_000, 256)}
 
 
 class Scylla(Study):
-    """Familiar and new data at five levels of complexity (Qi et al. 2025); judged by `genscope profile` on a language model of yours."""
+    """Familiar and new data at five levels of complexity (Qi et al. 2025): on models trained from scratch, and by `genscope profile` on a model of yours."""
 
     name = NAME
     paper = Paper(23, "2410.01769", "Quantifying Generalization Complexity for Large Language Models", 2025, "Qi, Luo, Huang and others")
@@ -71,124 +85,158 @@ class Scylla(Study):
     fields = frozenset(
         {"language model", "reasoning", "memorization", "complexity", "critical complexity", "generalization valley", "benchmark", "prompt"}
     )
-    parts = {"profile": Part(sentence="a profile of one model", claims=("SCY-4", "SCY-5"))}
-    claims = CLAIMS
-    placebos = {
-        "SCY-4": Placebo(kind="uniform random lists (0..9999, 2 to 64 entries) through the same extraction", arm="random lists"),
-        "SCY-5": Placebo(kind="level labels permuted over tasks", arm="permuted"),
+    parts = {
+        "from scratch": Part(sentence="two sizes of small decoders that practised the tasks on familiar numbers only", claims=("SCY-2", "SCY-3")),
+        "profile": Part(sentence="a profile of one language model", claims=("SCY-4", "SCY-5"), command="genscope profile MODEL"),
     }  # fmt: skip
-    seeds = (0,)
-    calibration = (
-        "seed 999, on the number of elements that a probe prompt yields (the precondition of SCY-4) and never on their values: wording of the probe, an opened "
-        "bracket as the beginning of the reply, no repetition penalty, 32 replies of 96 tokens"
+    claims = (VALLEY, MOVES, *scylla_profile.CLAIMS)
+    placebos = {
+        "SCY-2": Placebo(kind="the tasks are practised on all numbers: none is new in a test; same updates, tasks and test lists", arm=ALL_NUMBERS),
+        "SCY-3": Placebo(kind="two runs of the larger size under both names", arm=SAME_SIZE),
+        **scylla_profile.PLACEBOS,
+    }  # fmt: skip
+    deviations = (
+        "SCY-2 and SCY-3: the paper profiles trained language models; here decoders are trained from scratch on numbers 0..99 that stand for what is familiar and what is new.",
+        "Gaps are those of accuracy above chance, (A - c) / (1 - c) and at least 0, so that no gap comes from chance levels alone; the raw gaps stand beside them.",
+        "SCY-3 asks for a sign test at 5 % one-sided beside the mean over five seeds; without a move either way it stays inconclusive.",
     )
-    command = "genscope profile MODEL"
+    limits = (
+        "A peak at the lowest level is a decline, not a rise and fall: the claim asks only that the peak lies below the hardest level.",
+        "The peak is chosen on the instances on which the gap is measured, which makes it look a little wider; the placebo shows by how much.",
+        "Models of this size learn few of the tasks above O(N) even on familiar numbers; what larger ones do is not known from here.",
+    )
+    calibration = (
+        "From scratch: learning rate and updates on the accuracy of S on familiar O(N) tasks, the precondition of both claims. "
+        + CALIBRATION
+    )
 
     def cells(self, scale: Scale, seeds: Sequence[int]) -> list[Cell]:
-        return []
+        updates, tests = SIZES[scale]
 
-    def run(self, cell: Cell, lab: Lab) -> list[Record]:
-        return []
+        def cell(seed: int, arm: str, smaller: dict[str, Any], larger: dict[str, Any]) -> Cell:
+            common = {"updates": updates, "tests": tests}
+            models = {SMALLER: {**common, **smaller}, LARGER: {**common, **larger}}
+            return Cell(part="from scratch", condition="family", seed=seed, arms=(arm,), settings={"models": models})
 
-
-def judge_profile(responses: pl.DataFrame) -> list[dict[str, Any]]:
-    """Verdicts on SCY-4 and SCY-5 with their placebos', in the form of the board; a claim without rows is left out."""
-    seed = Seed("study", NAME)
-    frames = {
-        ID_PRIOR.id: (_prior_frame(responses), _prior_placebo(responses, seed)),
-        ORDERING.id: (_skill_frame(responses), _permuted(_skill_frame(responses), seed)),
-    }
-    present = [claim for claim in CLAIMS if len(frames[claim.id][0])]
-    if not present:
-        return []
-    real = {claim.id: frames[claim.id][0] for claim in present}
-    control = {claim.id: frames[claim.id][1] for claim in present}
-    verdicts = _judged(present, real, seed.child("verdict"))
-    placebos = _judged(present, control, seed.child("placebo"))
-    return [
-        with_placebo(verdict, placebo, Scylla.placebos[verdict.claim.id].kind) for verdict, placebo in zip(verdicts, placebos, strict=True)
-    ]
-
-
-def _judged(claims: Sequence[Claim], frames: Mapping[str, pl.DataFrame], seed: Seed) -> list[Verdict]:
-    long = pl.concat([frame.with_columns(claim=pl.lit(name)) for name, frame in frames.items()], how="diagonal")
-    return judge_all(claims, long, seed)
-
-
-# --- SCY-4
-
-
-def _prior_frame(responses: pl.DataFrame) -> pl.DataFrame:
-    probes = responses.filter((pl.col("kind") == "probe") & (pl.col("failed") == "") & pl.col("task").is_in(FLAT))
-    texts = {key: part["reply"].to_list() for key, part in probes.group_by("task", "seed", maintain_order=True)}
-    return _elements_frame(texts)
-
-
-def _prior_placebo(responses: pl.DataFrame, seed: Seed) -> pl.DataFrame:
-    """As many completions, with as many lists in each as the model wrote there, but uniform random ones."""
-    probes = responses.filter((pl.col("kind") == "probe") & (pl.col("failed") == "") & pl.col("task").is_in(FLAT))
-    rng = seed.child("placebo", "SCY-4").rng()
-    texts: dict[tuple[Any, ...], list[str]] = {}
-    for key, part in probes.group_by("task", "seed", maintain_order=True):
-        texts[key] = [
-            "\n".join(str(rng.integers(0, 10_000, rng.integers(2, 65)).tolist()) for _ in range(max(1, reply.count("["))))
-            for reply in part["reply"]
+        xs, s = {"size": SMALLER}, {"size": LARGER}
+        return [
+            made
+            for seed in seeds
+            for made in (
+                cell(seed, "claim", xs, s),
+                cell(seed, ALL_NUMBERS, {**xs, "practised_on": "all"}, {**s, "practised_on": "all"}),
+                cell(seed, SAME_SIZE, {**s, "run": "second"}, s),
+            )
         ]
-    return _elements_frame(texts)
+
+    def certify(self, scale: Scale) -> dict[str, int]:
+        from genscope.training.scylla_mix import shared_with_training
+
+        return shared_with_training(Seed("scylla family", self.seeds[0]), SIZES[scale][1])
+
+    def run(self, cell: Cell, lab: Lab) -> Iterable[Record]:
+        from genscope.training.scylla_family import FamilyRecipe
+
+        critical: dict[str, int | None] = {}
+        for name, settings in cell.settings["models"].items():
+            records, critical[name] = measured(cell, name, FamilyRecipe(**settings, seed=cell.seed), lab)
+            yield from records
+        smaller, larger = critical[SMALLER], critical[LARGER]
+        if smaller is not None and larger is not None:
+            yield cell.record("shift", larger - smaller, "levels", condition=SHIFT)
+
+    def figures(self, records: pl.DataFrame) -> list[Any]:
+        from genscope.studies.scylla_figures import figures
+
+        return figures(records)
 
 
-def _elements_frame(texts: Mapping[tuple[Any, ...], Sequence[str]]) -> pl.DataFrame:
-    schema = {"metric": pl.String, "value": pl.Float64, "completion": pl.String, "task": pl.String}
-    frames = []
-    for (task, run), replies in texts.items():
-        found = scylla.extract(scylla.task(task), replies, Seed("study", NAME, task, run).rng(), examples=False)
-        if len(found.elements) < ENOUGH:
-            continue
-        names = [f"{task}/{run}/{place}" for place in found.completion.tolist()]
-        small = (found.elements <= 100).astype(float)
-        frames.append(pl.DataFrame({"metric": "small", "value": small, "completion": names, "task": task}, schema=schema))
-        lengths = np.array([sum(shape) if isinstance(shape, tuple) else shape for shape in found.shapes], float)
-        clusters = [f"{task}/{run}/{place}" for place in found.shape_completion.tolist()]
-        frames.append(pl.DataFrame({"metric": "length", "value": lengths, "completion": clusters, "task": task}, schema=schema))
-        frames.append(
-            pl.DataFrame({"metric": ["prompts"], "value": [float(len(found.elements))], "completion": [""], "task": [task]}, schema=schema)
+def measured(cell: Cell, name: str, recipe: FamilyRecipe, lab: Lab) -> tuple[list[Record], int | None]:
+    """Records of one model (trained now, or found), and its critical level: the one with the widest gap above chance, the lowest of equals, None without a gap."""
+    from genscope.training.scylla_family import replies, run_name
+    from genscope.training.scylla_mix import all_tests, facts, split
+
+    net, curve = trained(recipe, lab)
+    familiar = frozenset(split(recipe.root).familiar.tolist())
+    records = [
+        cell.record(
+            "parameters", sum(p.numel() for p in net.parameters()), "count", condition=name, run=run_name(recipe), size=recipe.size
+        ),
+        cell.record("training_loss", curve[-1]["loss"], "nats a token", condition=name),
+    ]
+    for kind in compact.KNOWLEDGE:
+        lines = facts(kind, recipe.root.child("asked"), recipe.tests)
+        said = replies(net, [question for question, _ in lines])
+        right = [f"{text} {compact.END}" == answer for text, (_, answer) in zip(said, lines, strict=True)]
+        records.append(cell.record("knowledge", float(np.mean(right)), n=len(right), condition=name, kind=kind))
+    found: dict[tuple[int, str], list[dict[str, float]]] = {}
+    for task_name, sides in all_tests(recipe.root, recipe.tests).items():
+        task = scylla.task(task_name)
+        for side, examples in sides.items():
+            said = replies(net, [compact.prompt(task_name, one.input) for one in examples])
+            numbers = graded(task, examples, said, familiar)
+            found.setdefault((task.level or 0, side), []).append(numbers)
+            records += [
+                replace(cell.record(metric, value, n=len(examples), condition=name, task=task_name), level=task.level, split=side)
+                for metric, value in numbers.items()
+            ]
+    gaps = []
+    for level in range(LAST + 1):
+        id_, ood = found[level, "id"], found[level, "ood"]
+        for side, tasks in (("id", id_), ("ood", ood)):
+            records += [
+                replace(cell.record(f"level_{metric}", float(np.mean([one[metric] for one in tasks])), n=len(tasks) * recipe.tests, condition=name), level=level, split=side)
+                for metric in tasks[0]
+            ]  # fmt: skip
+        raw, above = (
+            float(id_ood_gap(np.array([one[what] for one in id_]), np.array([one[what] for one in ood])).mean())
+            for what in ("accuracy", "skill")
         )
-    return pl.concat(frames) if frames else pl.DataFrame(schema=schema)
+        gaps.append((raw, above))
+        records += [
+            replace(cell.record(metric, value, n=2 * len(id_) * recipe.tests, condition=name), level=level)
+            for metric, value in (("level_gap", raw), ("level_skill_gap", above))
+        ]
+    raw_gaps, skill_gaps = (np.array(column) for column in zip(*gaps, strict=True))
+    critical = int(skill_gaps.argmax()) if skill_gaps.max() > 0 else None
+    records += [
+        cell.record("critical_level", critical, "level", condition=name),
+        cell.record("valley", float(skill_gaps.max() - skill_gaps[LAST]), condition=name),
+        cell.record("raw_valley", float(raw_gaps.max() - raw_gaps[LAST]), condition=name),
+    ]
+    return records, critical
 
 
-# --- SCY-5
+def graded(task: scylla.AlgorithmicTask, examples: Sequence[Example], said: Sequence[str], familiar: frozenset[int]) -> dict[str, float]:
+    """Numbers of one task on one side, all in [0, 1]: accuracy, chance, skill (accuracy above chance, at least 0), the share of unparsed replies, and the share of
+    all replies whose numbers are all familiar ones.
+    """
+    scores = [task.score(one, compact.LEAD + text) for one, text in zip(examples, said, strict=True)]
+    accuracy = float(np.mean([one.correct for one in scores]))
+    chance = float(np.mean([task.chance(one) for one in examples]))
+    values = [[one.value] if isinstance(one.value, (int, float)) else one.value or [] for one in scores]
+    return {
+        "accuracy": accuracy,
+        "chance": chance,
+        "skill": max(0.0, chance_corrected(accuracy, chance)),
+        "unparsed": float(np.mean([not one.parsed for one in scores])),
+        "familiar_replies": float(np.mean([bool(numbers) and set(numbers) <= familiar for numbers in values])),
+    }
 
 
-def _skill_frame(responses: pl.DataFrame) -> pl.DataFrame:
-    rows = responses.filter((pl.col("kind") == "answer") & (pl.col("failed") == "") & pl.col("level").is_not_null())
-    skill = rows.select(
-        pl.lit("skill").alias("metric"),
-        (pl.col("correct").cast(pl.Float64) - pl.col("chance")).alias("value"),
-        "task",
-        "level",
-        "split",
-        "seed",
-        "example",
-    )
-    return _with_levels(skill)
+def trained(recipe: FamilyRecipe, lab: Lab) -> tuple[Any, list[dict[str, float]]]:
+    """(the model of a recipe, its training curve), from the store or trained now, and kept as a run."""
+    import torch
 
+    from genscope.training.recipe import plain
+    from genscope.training.scylla_family import keep_family_run, train_family
 
-def _permuted(skill: pl.DataFrame, seed: Seed) -> pl.DataFrame:
-    rows = skill.filter(pl.col("metric") == "skill")
-    if not len(rows):
-        return skill
-    tasks = rows.select("task", "level").unique(maintain_order=True)
-    levels = seed.child("placebo", "SCY-5").rng().permutation(tasks["level"].to_numpy())
-    relabelled = dict(zip(tasks["task"].to_list(), levels.tolist(), strict=True))
-    return _with_levels(rows.with_columns(level=pl.col("task").replace_strict(relabelled, return_dtype=pl.Int64)))
+    def made() -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        net, curve = train_family(recipe)
+        keep_family_run(net, recipe)
+        return {name: value.numpy() for name, value in net.state_dict().items()}, {"curve": curve}
 
-
-def _with_levels(skill: pl.DataFrame) -> pl.DataFrame:
-    full = (
-        skill.group_by("level", maintain_order=True)
-        .agg(pl.col("task").n_unique().alias("tasks"))
-        .filter(pl.col("tasks") >= 3)
-        .sort("level")
-    )
-    marks = full.select(pl.lit("levels").alias("metric"), pl.col("tasks").cast(pl.Float64).alias("value"), "level")
-    return pl.concat([skill, marks], how="diagonal")
+    weights, about = lab.keep("model of the Scylla family", plain(recipe), made)
+    net = recipe.build()
+    net.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
+    return net.eval(), about["curve"]

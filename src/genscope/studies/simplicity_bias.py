@@ -390,9 +390,11 @@ def _run_dominoes(cell: Cell, lab: Lab, size: Size) -> list[Record]:
 def _robust_records(cell: Cell, net: Any, attack: Any, splits: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> list[Record]:
     import torch
 
+    from genscope.models.nets import generator
+
     records = []
     for split in ("train", "test"):
         x, y = (torch.from_numpy(part) for part in splits[split])
-        moved = (x + attack.delta(net, x, y, generator=torch.Generator().manual_seed(0))).numpy()
+        moved = (x + attack.delta(net, x, y, generator=generator(Seed(WORD, "attack", cell.condition, cell.seed, split)))).numpy()
         records.append(cell.record(f"adversarial_{split}_accuracy", scores(predictor(net)(moved), splits[split][1])[1], n=len(x)))
     return records

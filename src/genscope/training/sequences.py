@@ -7,6 +7,7 @@ beyond the point where the training lengths look solved: length generalization k
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,6 +22,7 @@ from torch import Tensor, nn
 from genscope.core.errors import TrainingError, UsageError, unknown
 from genscope.core.seeds import Seed
 from genscope.models.small_lm import SmallLM
+from genscope.models.weights import STYLE_FILE
 from genscope.tasks.length import END, TASKS, LengthExample, LengthTask
 from genscope.training.packing import IGNORED, Batch, Pair, pack
 
@@ -242,6 +244,16 @@ def free_running(
     return greedy(net, torch.tensor(prompts), wanted[0][-1], longest), [list(one) for one in wanted]
 
 
+def beyond(recipe: SequenceRecipe, lengths: Sequence[int]) -> None:
+    """Refuse test lengths inside the training range: UsageError names them."""
+    inside = [length for length in lengths if recipe.lengths[0] <= length <= recipe.lengths[1]]
+    if inside:
+        low, high = recipe.lengths
+        raise UsageError(
+            f"{recipe.task}: test lengths {inside} are inside the training range {low} to {high}; length generalization is measured beyond it"
+        )
+
+
 def exact_match(
     net: Any, task: LengthTask, codes: dict[int, int], lengths: Sequence[int] | range, count: int, seed: Seed, *, table: int
 ) -> dict[int, float]:
@@ -259,7 +271,8 @@ def keep_run(trained: TrainedLM, recipe: SequenceRecipe) -> str:
     from genscope.training.recipe import plain
 
     name = f"{recipe.task}-{digest(plain(recipe), size=5)}"
-    keep_model(trained.net, trained.task.words(), trained.task.word(END), name)
+    about = {"style": "compact", "task": recipe.task, "symbols": trained.task.symbols, "lengths": list(recipe.lengths)}
+    keep_model(trained.net, trained.task.words(), trained.task.word(END), name, {STYLE_FILE: json.dumps(about) + "\n"})
     return name
 
 

@@ -73,8 +73,8 @@ def compare(
         scale=scale, tasks=None if tasks is None else tuple(tasks), levels=None if levels is None else tuple(str(level) for level in levels), n=n, mode=mode,
         id_source=id_source, seeds=tuple(seeds), options=parse_with(with_),
     )  # fmt: skip
-    config = configure(plan)
     models = [names.make(str(one), key_env=key_env, concurrency=concurrency) for one in (a, b)]
+    config = configure(plan, *models)
     if models[0].identity() == models[1].identity():
         raise UsageError(f"{a} and {b} are the same model with the same options; compare it with another one")
     section = ScyllaSection()

@@ -73,7 +73,7 @@ def _row(one: Study) -> dict[str, str]:
     verdicts = [f"{claim.id} {found}" for claim in one.claims if (found := verdict_of(one.name, claim.id))]
     return {
         "name": one.name, "question": one.question, "paper": f"{paper.title} ({paper.year}, arXiv {paper.arxiv})", "verdicts": "; ".join(verdicts) or "not yet",
-        "run": one.command or f"genscope study run {one.name}", "type": one.card.type, "shift": one.card.shift,
+        "run": "; ".join([*([f"genscope study run {one.name}"] if one.own_parts() else []), *one.judged_elsewhere()]), "type": one.card.type, "shift": one.card.shift,
     }  # fmt: skip
 
 

@@ -44,19 +44,14 @@ def report(out: str | Path, runs: str | Path) -> dict[str, Any]:
 
 def _paper_page(one: Study) -> str:
     held = published(one.name)
-    if not held:
-        body = unpublished_blocks(one)
-    elif one.command:
-        body = profile_blocks(one, held)
-    else:
-        about = {
-            "failed": {},
-            "not_run": [],
-            "changed": _edited(one, held[0]),
-            "genscope": held[0]["versions"].get("genscope", ""),
-            **held[0],
-        }
-        body = blocks(one, about, _records(held[0]))
+    own = next((file for file in held if "model" not in file), None)
+    on_models = [file for file in held if "model" in file]
+    body = [] if held else unpublished_blocks(one)
+    if own is not None:
+        about = {"failed": {}, "not_run": [], "changed": _edited(one, own), "genscope": own["versions"].get("genscope", ""), **own}
+        body += blocks(one, about, _records(own))
+    if on_models:
+        body += profile_blocks(one, on_models, first=own is None)
     return render_page(
         one.paper.title, "paper", body, badges=(held[0]["scale"],) if held else ("not run",), home_link="../index.html", library_file=f"../{CHARTS}",
         footer="Verdicts and records are in <results> of the source tree.",

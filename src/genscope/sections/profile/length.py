@@ -1,19 +1,20 @@
 """How far beyond the lengths of its examples a language model solves copying, sorting, counting and other tasks with a length axis.
 
-Eight examples of lengths 2 to 8 stand in the prompt; the questions are as long, twice and four times as long. Zhou et al. 2024 (arXiv 2310.16028).
+Eight examples of lengths 2 to 8 stand in the prompt; the questions are as long, twice and four times as long. A model that genscope trained on one of the tasks is asked
+that task without examples, at its training lengths and up to twice as long. Zhou et al. 2024 (arXiv 2310.16028).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
 
 from genscope.core.canonical import digest
-from genscope.core.errors import UsageError, unknown
+from genscope.core.errors import ModelError, UsageError, unknown
 from genscope.core.records import Record
 from genscope.core.reply import GenerateJob, Message, Reply, Request, Sampling, message_text
 from genscope.core.response import Response
@@ -41,12 +42,14 @@ SOLVED = "exact match at least 90 %"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LengthPlan:
-    """What is asked."""
+    """What is asked. shots: lengths of the examples in the prompt, none for a model that was trained on the task; known: the longest length it was shown."""
 
-    tasks: tuple[str, ...]
+    tasks: tuple[LengthTask, ...]
     lengths: tuple[int, ...]
     n: int
     seed: int
+    shots: tuple[int, ...]
+    known: int
 
 
 class LengthSection(Section):
@@ -60,21 +63,21 @@ class LengthSection(Section):
         return False
 
     def check(self, model: Model, plan: ProfilePlan) -> None:
-        _configure(plan)
+        _configure(plan, model)
 
     def cost(self, model: Model, plan: ProfilePlan) -> Cost:
         total = Cost(requests=0, tokens_in=0, tokens_out=0)
-        for _, examples, job in _jobs(_configure(plan), model):
+        for _, examples, job in _jobs(_configure(plan, model), model):
             tokens = sum(estimate_tokens(request.messages[-1].content) for request in job.requests)
             total += Cost(requests=len(examples), tokens_in=tokens, tokens_out=job.sampling.max_tokens * len(examples))
         return total
 
     def preview(self, model: Model, plan: ProfilePlan) -> str:
-        _, _, job = _jobs(_configure(plan), model)[0]
+        _, _, job = _jobs(_configure(plan, model), model)[0]
         return _shown(job.requests[0], model)
 
     def run(self, asker: Asker, plan: ProfilePlan) -> Outcome:
-        config = _configure(plan)
+        config = _configure(plan, asker.model)
         jobs = _jobs(config, asker.model)
         answers = asker.generate([job for _, _, job in jobs], "asking longer questions")
         rows = [
@@ -83,10 +86,13 @@ class LengthSection(Section):
             for row, (example, reply) in enumerate(zip(examples, replies, strict=True))
         ]
         facts = {
-            "tasks": list(config.tasks),
+            "tasks": [task.name for task in config.tasks],
             "lengths": list(config.lengths),
             "n": config.n,
-            "examples": f"{len(SHOTS)} of lengths {min(SHOTS)} to {max(SHOTS)}",
+            "examples": f"{len(SHOTS)} of lengths {min(SHOTS)} to {max(SHOTS)}"
+            if config.shots
+            else f"none; it was trained on lengths up to {config.known}",
+            "known": config.known,
         }
         return Outcome(responses=rows, records=list(_measure(rows)), facts=facts)
 
@@ -94,12 +100,16 @@ class LengthSection(Section):
         return _view(records.filter(pl.col("source") == SOURCE), responses.filter(pl.col("section") == "length"), about)
 
 
-def _configure(plan: ProfilePlan) -> LengthPlan:
-    tasks, lengths, n = SETTINGS.get(plan.scale, (DEFAULT_TASKS, (4, 8, 16, 32, 64), 64))
-    options = dict(plan.options.get("length", {}))
-    for name, value in options.items():
+def _configure(plan: ProfilePlan, model: Model) -> LengthPlan:
+    chosen, lengths, n = SETTINGS.get(plan.scale, (DEFAULT_TASKS, (4, 8, 16, 32, 64), 64))
+    shots, known = SHOTS, max(SHOTS)
+    if "compact" in model.abilities:
+        chosen, known = (_trained_task(model),), int(model.trained_on["lengths"][1])
+        shots, lengths = (), tuple(sorted({max(1, known // 2), known, round(1.5 * known), 2 * known}))
+    own = chosen
+    for name, value in plan.options.get("length", {}).items():
         if name == "tasks":
-            tasks = tuple(value.split("+"))
+            chosen = tuple(value.split("+"))
         elif name in ("lengths", "n"):
             numbers = value.split("+")
             if not all(one.isdigit() and int(one) > 0 for one in numbers) or (name == "n" and len(numbers) > 1):
@@ -109,12 +119,26 @@ def _configure(plan: ProfilePlan) -> LengthPlan:
             lengths, n = (tuple(sorted({int(one) for one in numbers})), n) if name == "lengths" else (lengths, int(value))
         else:
             raise UsageError(unknown("option of length", name, ("tasks", "lengths", "n")))
+    for name in chosen:
+        if name not in TASKS:
+            raise UsageError(unknown("length task", name, TASKS))
+        if not shots and name not in own:
+            raise UsageError(f"{model.name} was trained on {own[0]} and knows the words of that task only; it cannot be asked {name}")
+    tasks = tuple(TASKS[name] if shots else replace(TASKS[name], symbols=int(model.trained_on["symbols"])) for name in chosen)
     for task in tasks:
-        if task not in TASKS:
-            raise UsageError(unknown("length task", task, TASKS))
-        if max(lengths) > TASKS[task].longest:
-            raise UsageError(f"{task}: lengths go up to {TASKS[task].longest}, got {max(lengths)}")
-    return LengthPlan(tasks=tasks, lengths=lengths, n=n, seed=plan.seeds[0])
+        if max(lengths) > task.longest:
+            raise UsageError(f"{task.name}: lengths go up to {task.longest}, got {max(lengths)}")
+    return LengthPlan(tasks=tasks, lengths=lengths, n=n, seed=plan.seeds[0], shots=shots, known=known)
+
+
+def _trained_task(model: Model) -> str:
+    """The length task that a model was trained on; ModelError where it was another task."""
+    name = str(model.trained_on.get("task", ""))
+    if name not in TASKS:
+        raise ModelError(
+            f"{model.name} was trained from scratch on another family of tasks and reads no length task. Leave --with length out"
+        )
+    return name
 
 
 def _line(task: LengthTask, codes: Sequence[int]) -> str:
@@ -122,6 +146,9 @@ def _line(task: LengthTask, codes: Sequence[int]) -> str:
 
 
 def _request(task: LengthTask, example: LengthExample, shots: Sequence[LengthExample]) -> Request:
+    if not shots:
+        words = " ".join(task.word(code) for code in example.prompt)
+        return Request(messages=(Message("user", words),), plain=words)
     shown = "\n".join(f"{_line(task, one.prompt)} {_line(task, one.answer)}" for one in shots)
     asked = _line(task, example.prompt)
     text = f"The task is {task.title}. Each line is a question and, after its last sign, the answer.\n\n{shown}\n\nComplete this line. Reply with the answer only.\n{asked}"
@@ -131,9 +158,9 @@ def _request(task: LengthTask, example: LengthExample, shots: Sequence[LengthExa
 def _jobs(config: LengthPlan, model: Model) -> list[tuple[LengthTask, list[LengthExample], GenerateJob]]:
     """Blocks of one task and length; a larger n adds blocks and changes none."""
     jobs = []
-    for name in config.tasks:
-        task, seed = TASKS[name], Seed("profile", "length", config.seed)
-        shots = [task.sample(length, seed.child("shots", name, place).rng()) for place, length in enumerate(SHOTS)]
+    for task in config.tasks:
+        seed = Seed("profile", "length", config.seed)
+        shots = [task.sample(length, seed.child("shots", task.name, place).rng()) for place, length in enumerate(config.shots)]
         for length in config.lengths:
             count = -(-config.n // model.block) * model.block
             examples = task.examples(length, count, seed.child("questions"))
@@ -141,7 +168,8 @@ def _jobs(config: LengthPlan, model: Model) -> list[tuple[LengthTask, list[Lengt
                 part = examples[start : start + model.block]
                 words = max(len(one.answer) for one in part)
                 # a word is at most two tokens for most vocabularies; room for an unasked-for sentence
-                sampling = Sampling(max_tokens=3 * words + 16, stop=() if "chat" in model.abilities else ("\n",))
+                room = 3 * words + 16 if shots else words
+                sampling = Sampling(max_tokens=room, stop=() if "chat" in model.abilities or not shots else ("\n",))
                 jobs.append((task, part, GenerateJob(requests=tuple(_request(task, one, shots) for one in part), sampling=sampling)))
     return jobs
 
@@ -245,7 +273,7 @@ def _view(records: pl.DataFrame, responses: pl.DataFrame, about: Mapping[str, An
         )
     )
     return View(
-        answer=_answer(table, lengths),
+        answer=_answer(table, lengths, int(facts["known"])),
         blocks=[*blocks, *_chart(chart, tasks)],
         samples=[Samples(_samples(responses), "Longer questions and replies")],
         facts={name: str(value) for name, value in facts.items()},
@@ -267,14 +295,18 @@ def _chart(rows: Sequence[Mapping[str, Any]], tasks: Sequence[str]) -> list[Bloc
     ]
 
 
-def _answer(table: Sequence[Mapping[str, Any]], lengths: Sequence[int]) -> Answer:
+def _answer(table: Sequence[Mapping[str, Any]], lengths: Sequence[int], known: int) -> Answer:
     solved = [row for row in table if row["reached"]]
-    far = [row["task"] for row in solved if row["reached"] > max(SHOTS)]
+    far = [row["task"] for row in solved if row["reached"] > known]
     if not solved:
         return Answer(
             f"Of {len(table)} tasks it solves none even at the shortest length asked ({min(lengths)} symbols).", f"Solved: {SOLVED}."
         )
-    beyond = f"beyond its examples' lengths: {', '.join(far)}" if far else "none beyond the lengths of its examples"
+    beyond = (
+        f"beyond the lengths it was shown (up to {known}): {', '.join(far)}"
+        if far
+        else f"none beyond the lengths it was shown (up to {known})"
+    )
     return Answer(
         f"Of {len(table)} tasks it solves {len(solved)} at short lengths, {beyond}.", f"Solved: {SOLVED} at every length up to there."
     )

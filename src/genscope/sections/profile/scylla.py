@@ -20,7 +20,7 @@ from genscope.sections.profile import scylla_ask, scylla_scores, scylla_view
 from genscope.sections.profile.modes import resolve_mode
 from genscope.sections.profile.scylla_plan import DEMONSTRATIONS, ScyllaConfig, configure
 from genscope.sections.section import Cost, Outcome, ProfilePlan, Section, View
-from genscope.studies import scylla as study
+from genscope.studies import scylla_profile as study
 from genscope.tasks import scylla
 
 
@@ -35,10 +35,10 @@ class ScyllaSection(Section):
         return plan.data is None
 
     def check(self, model: Model, plan: ProfilePlan) -> None:
-        resolve_mode(configure(plan).mode, model)
+        resolve_mode(configure(plan, model).mode, model)
 
     def cost(self, model: Model, plan: ProfilePlan) -> Cost:
-        config = configure(plan)
+        config = configure(plan, model)
         mode = resolve_mode(config.mode, model)
         total = Cost(requests=0, tokens_in=0, tokens_out=0)
         probed = config.id_source in ("auto", "examples", "elements")
@@ -52,10 +52,10 @@ class ScyllaSection(Section):
         return total
 
     def preview(self, model: Model, plan: ProfilePlan) -> str:
-        config = configure(plan)
+        config = configure(plan, model)
         task = scylla.task(config.tasks[0])
         item = _example_set(task, config)
-        asked = scylla_ask.request(task, item.id[0], resolve_mode(config.mode, model), item.demonstrations["id"], config.few_shot)
+        asked = scylla_ask.request(task, item.id[0], resolve_mode(config.mode, model), item.demonstrations["id"], config.style)
         return (
             message_text(asked.messages, asked.prefill if "prefill" in model.abilities else "")
             if "chat" in model.abilities
@@ -63,7 +63,7 @@ class ScyllaSection(Section):
         )
 
     def run(self, asker: Asker, plan: ProfilePlan) -> Outcome:
-        config = configure(plan)
+        config = configure(plan, asker.model)
         mode = resolve_mode(config.mode, asker.model)
         found, probes = scylla_ask.sources(asker, config)
         sets, skipped = scylla_ask.task_sets(found, config, asker.model.block)
@@ -90,7 +90,7 @@ def _job_cost(job: Any, requests: int) -> Cost:
 
 def _question_cost(model: Model, task: scylla.AlgorithmicTask, config: ScyllaConfig, mode: str) -> Cost:
     item = _example_set(task, config)
-    request = scylla_ask.request(task, item.ood[0], mode, item.demonstrations["ood"], config.few_shot)
+    request = scylla_ask.request(task, item.ood[0], mode, item.demonstrations["ood"], config.style)
     from genscope.models.budget import estimate_tokens
 
     text = "".join(message.content for message in request.messages) if "chat" in model.abilities else request.plain
@@ -137,7 +137,7 @@ def _facts(
 ) -> dict[str, Any]:
     source = config.id_source if config.id_source in ("auto", "examples", "elements", "prior") else "file of lists"
     return {
-        "mode": mode if "chat" in model.abilities or mode == "likelihood" else "few-shot",
+        "mode": scylla_ask.mode_name(mode, model),
         "universe": config.universe,
         "n": config.n,
         "seeds": list(config.seeds),
@@ -149,7 +149,7 @@ def _facts(
         if source in ("auto", "examples", "elements")
         else None,
         "grade": config.grade,
-        "few_shot": None if "chat" in model.abilities else config.few_shot,
+        "few_shot": None if "chat" in model.abilities else config.style,
         "unparsed": config.unparsed,
         "aggregate": config.aggregate,
         "resample": config.resample,

@@ -16,8 +16,9 @@ from genscope.measures.likelihood import length_normalised
 from genscope.models.ask import Asker, request_hash
 from genscope.models.model import Model
 from genscope.sections.profile.modes import ANSWER, SYSTEM
-from genscope.sections.profile.scylla_plan import DEMONSTRATIONS, FewShot, ScyllaConfig
+from genscope.sections.profile.scylla_plan import DEMONSTRATIONS, ScyllaConfig, Style
 from genscope.tasks import scylla
+from genscope.tasks.scylla import compact
 from genscope.tasks.scylla.lists_file import read_lists
 
 CHOICES = 10
@@ -182,14 +183,18 @@ def task_sets(found: dict[tuple[str, int], scylla.IdSource], config: ScyllaConfi
 
 
 def request(
-    task: scylla.AlgorithmicTask, example: Example, mode: str, demonstrations: Sequence[Example], few_shot: FewShot = "mixed"
+    task: scylla.AlgorithmicTask, example: Example, mode: str, demonstrations: Sequence[Example], style: Style = "mixed"
 ) -> Request:
-    """What the model gets: chat turns for models with turns; for base models eight solved instances and the ninth, below the description ("mixed") or bare."""
+    """What the model gets: chat turns for models with turns; for base models eight solved instances and the ninth, below the description ("mixed") or "bare";
+    for models that read no other, the question in the compact style.
+    """
+    if style == "compact":
+        return Request(plain=compact.prompt(task.name, example.input))
     asked = Message("user", scylla.solve_prompt(task, example, mode))
     return Request(
         messages=(SYSTEM, asked),
         prefill="" if mode == "cot" else scylla.answer_opening(task),
-        plain=scylla.few_shot(task, demonstrations, example, description=few_shot == "mixed"),
+        plain=scylla.few_shot(task, demonstrations, example, description=style == "mixed"),
     )
 
 
@@ -222,10 +227,10 @@ Block = tuple[TaskSet, str, Sequence[Example]]
 
 def _answer_job(item: TaskSet, split: str, examples: Sequence[Example], config: ScyllaConfig, mode: str, model: Model) -> GenerateJob:
     chat = "chat" in model.abilities
-    tokens = config.cot_tokens if mode == "cot" and chat else item.task.direct_tokens
+    tokens = config.cot_tokens if mode == "cot" and chat else compact.MOST if "compact" in model.abilities else item.task.direct_tokens
     if chat and "prefill" not in model.abilities and mode != "cot":
         tokens += 64  # room for words before the answer, which cannot be forced
-    requests = tuple(request(item.task, example, mode, item.demonstrations[split], config.few_shot) for example in examples)
+    requests = tuple(request(item.task, example, mode, item.demonstrations[split], config.style) for example in examples)
     return GenerateJob(requests=requests, sampling=Sampling(max_tokens=tokens, stop=() if chat else ("\n",)))
 
 
@@ -254,7 +259,7 @@ def _graded(
         rows.append(
             Response(
                 section="scylla", kind=kind, task=item.task.name, level=item.task.level, split=split, seed=item.seed, index=example.index,
-                example=example.id, model=model.name, mode=mode if chat else "few-shot", prompt_hash=request_hash(job, row),
+                example=example.id, model=model.name, mode=mode_name(mode, model), prompt_hash=request_hash(job, row),
                 prompt=_shown(job.requests[row], model), reply=reply.text, thinking=reply.thinking, target=item.task.answer_text(example.target),
                 parsed=score.parsed, how=score.how, answer="" if score.value is None else str(score.value)[:500], correct=score.correct,
                 score=float(score.correct), chance=item.task.chance(example), tokens_in=reply.tokens_in, tokens_out=reply.tokens_out,
@@ -299,6 +304,11 @@ def _ask_likelihood(asker: Asker, blocks: Sequence[Block], config: ScyllaConfig)
             )
         )
     return rows
+
+
+def mode_name(mode: str, model: Model) -> str:
+    """How the model was asked, for rows and pages."""
+    return mode if "chat" in model.abilities or mode == "likelihood" else "compact" if "compact" in model.abilities else "few-shot"
 
 
 def _shown(asked: Request, model: Model) -> str:

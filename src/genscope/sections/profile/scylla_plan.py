@@ -8,12 +8,16 @@ from typing import Any, Literal, get_args
 
 from genscope.core.errors import UsageError, unknown
 from genscope.measures.generalization_gap import Aggregate, Resample, Unparsed
+from genscope.models.model import Model
 from genscope.sections.profile.modes import MODES
 from genscope.sections.section import SCALES, ProfilePlan
 from genscope.tasks import scylla
+from genscope.tasks.scylla import compact
 
 UNIVERSES = ("paper", "code", "matched")
 FewShot = Literal["mixed", "bare"]
+Style = Literal["mixed", "bare", "compact"]
+"""How models without chat turns are asked."""
 DEMONSTRATIONS = 8
 """Instances 0..7 of each side are demonstrations; tests begin at 8."""
 
@@ -40,6 +44,8 @@ class ScyllaConfig:
     """Repetition penalty of the probe."""
     few_shot: FewShot = "mixed"
     """How models without chat turns (a base model, ?template=none) are asked: mixed = description and eight solved instances, bare = the instances alone."""
+    compact: bool = False
+    """Whether the model reads the compact style only; it says so itself."""
     cot_tokens: int = 2048
     second_tokens: int = 256
     grade: str = "verify"
@@ -48,6 +54,11 @@ class ScyllaConfig:
     resample: Resample = "instances"
     draws: int = 2_000
     """Bootstrap draws."""
+
+    @property
+    def style(self) -> Style:
+        """How a model without chat turns is asked."""
+        return "compact" if self.compact else self.few_shot
 
     def __post_init__(self) -> None:
         for name, allowed in _CHOICES.items():
@@ -99,8 +110,8 @@ def paper() -> ScyllaConfig:
 _SCALES = {"smoke": smoke, "standard": standard, "extended": extended, "paper": paper}
 
 
-def configure(plan: ProfilePlan) -> ScyllaConfig:
-    """The settings of the plan's scale with the user's changes; every unknown name is an error that lists what is known."""
+def configure(plan: ProfilePlan, *models: Model) -> ScyllaConfig:
+    """The settings of the plan's scale with the user's changes, as these models can be asked; every unknown name is an error that lists what is known."""
     if plan.scale not in _SCALES:
         raise UsageError(unknown("scale", plan.scale, SCALES))
     config = _SCALES[plan.scale]()
@@ -111,7 +122,29 @@ def configure(plan: ProfilePlan) -> ScyllaConfig:
         changes["mode"] = plan.mode
     if plan.n is not None:
         changes["n"] = plan.n
-    return replace(config, **changes, **_typed(plan.options.get("scylla", {})))
+    config = replace(config, **changes, **_typed(plan.options.get("scylla", {})))
+    for model in models:
+        config = _compact(config, model) if "compact" in model.abilities else config
+    return config
+
+
+def _compact(config: ScyllaConfig, model: Model) -> ScyllaConfig:
+    """For a model that reads the compact style only: the tasks that have one. UsageError for what it cannot do: invent lists, rank, read numbers above 399."""
+    if config.id_source in ("auto", "examples", "elements", "prior"):
+        raise UsageError(
+            f"{model.name} was trained from scratch on tasks in their compact style and cannot be asked to invent lists. Give lists of the numbers that it is "
+            "familiar with, --id-source FILE (familiar.txt, beside the weights of a model of the Scylla family)"
+        )
+    if config.mode == "likelihood":
+        raise UsageError(f"{model.name} reads the compact style only, which has no mode likelihood. Leave --mode out")
+    if config.universe != "matched":
+        raise UsageError(
+            f"{model.name} knows no word for numbers above {compact.LARGEST}: take new numbers with as many digits as the familiar ones, --with scylla:universe=matched"
+        )
+    tasks = tuple(name for name in config.tasks if name in compact.TASKS)
+    if not tasks:
+        raise UsageError(f"none of the tasks has a compact style: {', '.join(config.tasks)}. Those that have: {', '.join(compact.TASKS)}")
+    return replace(config, tasks=tasks, compact=True)
 
 
 def _typed(options: Mapping[str, str]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from jaxtyping import Int
 from genscope.core.example import Example
 from genscope.core.seeds import Seed
 from genscope.tasks.scylla.algorithmic import Answer, Built, Input, ListTask, is_sub_multiset
+from genscope.tasks.scylla.combinations import masks_of_sizes
 from genscope.tasks.scylla.pool import Pool
 from genscope.tasks.scylla.subsets import LEAST, MOST
 from genscope.tasks.scylla.sums import orders
@@ -26,6 +27,8 @@ KEPT = 256
 """Residue vectors kept for each (sizes, n)."""
 _FILE = Path(__file__).with_name("residues.npz")
 _CLIMBERS = 512
+_ENUMERATED = 8
+"""Entries up to which all combinations of a row are tried at once."""
 _MOVES = 300
 """Moves before a climber starts anew."""
 
@@ -141,14 +144,11 @@ class MultipleTenTask(ListTask):
     def finish(self, rows: Int[np.ndarray, "m n"], rng: np.random.Generator) -> list[Built | None]:
         residues = rows % 10
         good = qualifying(residues, self.least, self.most) == 1
-        built: list[Built | None] = []
-        for row, left, fine in zip(rows.tolist(), residues.tolist(), good.tolist(), strict=True):
-            built.append(
-                ({"l": row}, [entry for entry, chosen in zip(row, _one(tuple(left), self.least, self.most), strict=True) if chosen])
-                if fine
-                else None
-            )
-        return built
+        members = _ones(residues, self.least, self.most)
+        return [
+            ({"l": row}, [entry for entry, chosen in zip(row, inside, strict=True) if chosen]) if fine else None
+            for row, inside, fine in zip(rows.tolist(), members, good.tolist(), strict=True)
+        ]
 
     def repair(self, value: Sequence[int], rng: np.random.Generator) -> Built | None:
         """None qualifies: increment random entries; more than one: overwrite random entries by one repeated value; at most 100 tries."""
@@ -176,6 +176,14 @@ def _count_up_to_two(residues: Sequence[int], least: int, most: int) -> int:
                 if before[total]:
                     here[(total + residue) % 10] = min(2, here[(total + residue) % 10] + before[total])
     return min(2, sum(ways[size][0] for size in range(least, most + 1)))
+
+
+def _ones(residues: Int[np.ndarray, "m n"], least: int, most: int) -> list[list[bool]]:
+    """For each row, where its one qualifying combination lies: by trying all combinations of short rows, else one row after the other."""
+    if residues.shape[1] > _ENUMERATED:
+        return [_one(tuple(row), least, most) for row in residues.tolist()]
+    members_CN = masks_of_sizes(residues.shape[1], least, most)[:, None] >> np.arange(residues.shape[1]) & 1
+    return members_CN[(residues @ members_CN.T % 10 == 0).argmax(1)].astype(bool).tolist()
 
 
 def _one(residues: tuple[int, ...], least: int, most: int) -> list[bool]:
