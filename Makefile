@@ -9,7 +9,7 @@ PIP_ARGS ?=
 MODEL ?= smollm2
 SCALE ?= standard
 PYTEST_ARGS ?= -n 2
-EXTRAS := llm,hf,inspect,image,ray,slurm,s3,dev
+EXTRAS := llm,hf,embed,inspect,image,ray,slurm,s3,dev
 
 .PHONY: profile test lint types bench coverage board clean
 

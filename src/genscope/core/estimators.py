@@ -72,6 +72,21 @@ def _from(interval: Interval, p: float | None = None, df: float | None = None) -
     )
 
 
+def _recorded(clause: Clause, rows: pl.DataFrame, seed: Seed) -> Estimate:
+    """Mean of the rows' values, with the mean of their own lower and of their own upper ends (such as those of a grouped bootstrap inside each seed).
+
+    Split seeds of one data set share its rows: their values vary less than a fresh data set would make them, so a t interval over seeds is too short.
+    The mean of the ends is the interval under perfect correlation, the longest that the mean can need. A row without ends stands for itself.
+    """
+    if not {"low", "high"} <= set(rows.columns):
+        raise UsageError(f"clause on {clause.metric}: the test recorded reads the columns low and high, which these records lack")
+    value = float(rows["value"].to_numpy().mean())
+    if rows["low"].null_count() == len(rows):
+        return Estimate(effect=value, low=None, high=None, n=len(rows), method="values without intervals")
+    low, high = (float(rows[end].fill_null(rows["value"]).to_numpy().mean()) for end in ("low", "high"))
+    return _from(Interval(value, low, high, len(rows), "mean of the rows' own intervals", 1 - clause.alpha))
+
+
 def _labels(rows: pl.DataFrame, columns: Sequence[str]) -> list[Any] | None:
     return rows.select(columns).rows() if columns else None
 
@@ -251,6 +266,7 @@ def _rho_interval(
 
 _ESTIMATORS: dict[str, Callable[[Any, Any, Seed], Estimate]] = {
     "paired_t": _paired_t,
+    "recorded": _recorded,
     "sign": _sign,
     "welch_t": _welch_t,
     "bootstrap_t": _bootstrap_t,

@@ -149,7 +149,18 @@ def _verdict(claim: Claim, means: Mapping[Group, float], n: int) -> str:
     counted = {group for clause in claim.clauses if clause.test in COUNTED for group, _ in _terms(clause)}
     for (metric, columns), mean in means.items():
         noise = np.zeros(n) if (metric, columns) in counted else NOISE * _scale(claim) * rng.standard_normal(n)
-        rows += [{"metric": metric, "value": mean + float(noise[seed]), "seed": seed, **dict(columns)} for seed in range(n)]
+        half = NOISE * _scale(claim)
+        rows += [
+            {
+                "metric": metric,
+                "value": (value := mean + float(noise[seed])),
+                "low": value - half,
+                "high": value + half,
+                "seed": seed,
+                **dict(columns),
+            }
+            for seed in range(n)
+        ]
     # every row is a unit of its own
     alone = {column for clause in claim.clauses for column in clause.cluster} - {column for row in rows for column in row}
     rows = [row | dict.fromkeys(alone, place) for place, row in enumerate(rows)]

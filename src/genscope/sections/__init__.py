@@ -8,6 +8,7 @@ PROFILE = {
     "coherence": "genscope.sections.profile.coherence:CoherenceSection",
     "length": "genscope.sections.profile.length:LengthSection",
     "difficulty": "genscope.sections.profile.difficulty:DifficultySection",
+    "generalizations": "genscope.sections.profile.generalizations:GeneralizationsSection",
 }
 """Sections of `genscope profile`, in the order of the page."""
 AUDIT = {
@@ -23,5 +24,6 @@ AUDIT = {
     "notions": "genscope.sections.audit.notions:NotionsSection",
     "inductive_bias": "genscope.sections.audit.inductive_bias:InductiveBiasSection",
     "label_errors": "genscope.sections.audit.label_errors:LabelErrorsSection",
+    "generalizations": "genscope.sections.audit.generalizations:GeneralizationsSection",
 }
 """Sections of `genscope audit`, in the order in which they run."""

