@@ -456,10 +456,15 @@ def _partial_scores(blanks: Sequence[Blank], lab: Lab, model: str) -> tuple[np.n
             before, after = blank.halves(option)
             jobs.append(ScoreJob(request=Request(plain=before), continuations=(after,)))
     subject = names.make(model)
-    try:
+
+    def made() -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         scores = Asker(subject, lab.store, fresh=lab.fresh).score(jobs, "scoring sentences")
+        return {"sums": np.array([sum(one[0]) for one in scores]).reshape(-1, 2)}, {}
+
+    try:
+        # claim and placebo ask for the same scores: whoever comes second waits for the first
+        sums = lab.keep("partial scores", [subject.identity(), [[job.request.plain, *job.continuations] for job in jobs]], made)[0]["sums"]
     finally:
         subject.close()
-    sums = np.array([sum(one[0]) for one in scores]).reshape(-1, 2)
     margin = sums[:, 0] - sums[:, 1]
     return margin > 0, margin
