@@ -101,6 +101,7 @@ def test_an_audit_from_the_command_line(capsys: pytest.CaptureFixture[str], data
         (["--with", "repeats:words=2"], "words must be a number from 5 to 1000"),
         (["--with", "near_duplicates:remove=maybe"], "unknown value 'maybe'"),
         (["--label", "lable"], "Did you mean label"),
+        (["--out", str(data)], str(data)),
     ):
         code, _, err = cli(capsys, "audit", str(data), *words)
         assert (code, said in err, "Traceback" in err) == (2, True, False), err

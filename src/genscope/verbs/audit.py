@@ -99,7 +99,9 @@ def audit(
     into examples; fix: write a cleaned copy beside the original, and a list of what it leaves out; fresh: ignore the store. The source is never changed.
     """
     from genscope.verbs.audit_result import write
+    from genscope.verbs.result_folder import check_out
 
+    check_out(out)
     named = {role: column for role, column in (("text", text), ("label", label), ("split", split), ("id", id), ("group", group), ("solver", solver), ("item", item), ("correct", correct), ("count", count)) if column is not None}  # fmt: skip
     if header not in ("auto", "yes", "no"):
         raise UsageError(unknown("header", header, ("auto", "yes", "no")))
