@@ -146,7 +146,7 @@ def test_cells_pair_claim_and_placebos_and_share_the_larger_model() -> None:
 def _frame(valley: float, shifts: list[float], solved: float = 0.95, last: float = 0.05) -> pl.DataFrame:
     rows: list[dict[str, Any]] = []
     for seed, shift in enumerate(shifts):
-        rows += [{"metric": "shift", "value": shift, "seed": seed, "condition": "S against XS"}]
+        rows += [{"metric": metric, "value": shift, "seed": seed, "condition": "S against XS"} for metric in ("shift", "share_moving_up")]
         for size in ("XS", "S"):
             rows += [
                 {"metric": "valley", "value": valley + 0.001 * seed, "seed": seed, "condition": size},
