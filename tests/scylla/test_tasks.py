@@ -232,3 +232,17 @@ def test_invalid_instances_say_why() -> None:
     assert "4 to 10" in str(scylla.task("tsp").why_invalid({"n": 3, "D": np.zeros((3, 3)).tolist()}))
     assert "symmetric" in str(scylla.task("tsp").why_invalid({"n": 4, "D": [[0, 1, 2, 3], [9, 0, 1, 1], [2, 1, 0, 1], [3, 1, 1, 0]]}))
     assert "k must be" in str(scylla.task("find_topk").why_invalid({"l": [1, 2, 3, 4], "k": 3}))
+
+
+@pytest.mark.parametrize("name", TEN)
+@pytest.mark.parametrize("n", [6, 8, 9, 12])
+def test_rows_with_no_or_several_combinations_are_no_instances_and_one_is_found_at_every_length(name: str, n: int) -> None:
+    task: Any = scylla.task(name)
+    kept = multiple_ten.vectors(n, task.least, task.most)[:5]
+    rows = np.concatenate([kept, np.ones((1, n), dtype=np.int64), np.zeros((1, n), dtype=np.int64)])
+    built = task.finish(rows, np.random.default_rng(0))
+    assert [one is not None for one in built] == [True] * 5 + [False] * 2
+    for asked, answer in built[:5]:
+        assert sum(answer) % 10 == 0
+        assert task.least <= len(answer) <= task.most
+        assert not Counter(answer) - Counter(asked["l"])

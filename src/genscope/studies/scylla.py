@@ -64,7 +64,7 @@ MOVES = Claim(
     clauses=(
         Clause(metric="shift", relation=">", margin=0.0, test="paired_t", pair=("seed",)),
         # one-sided at 5 %: of five seeds all must move up, so that none may move down
-        Clause(metric="shift", relation=">", margin=0.5, test="sign", pair=("seed",), alpha=0.10),
+        Clause(metric="share_moving_up", relation=">", margin=0.5, test="sign", pair=("seed",), alpha=0.10),
     ),
     preconditions=(_solved(LARGER),),
 )  # fmt: skip
@@ -144,6 +144,7 @@ class Scylla(Study):
         smaller, larger = critical[SMALLER], critical[LARGER]
         if smaller is not None and larger is not None:
             yield cell.record("shift", larger - smaller, "levels", condition=SHIFT)
+            yield cell.record("share_moving_up", float(np.sign(larger - smaller)), "sign", condition=SHIFT)
 
     def figures(self, records: pl.DataFrame) -> list[Any]:
         from genscope.studies.scylla_figures import figures

@@ -34,7 +34,8 @@ def figures(records: pl.DataFrame) -> list[Any]:
         blocks.append(
             arms_by_condition(
                 gaps.with_columns(condition=labels).sort("level", maintain_order=True), {"level_gap": "raw gap", "level_skill_gap": "gap above chance"},
-                title=f"{size}: gap between familiar and new numbers", value="gap (fraction)", caption="A raw gap may come from chance levels; the claim is judged on gaps above chance.",
+                title=f"{size}: gap between familiar and new numbers", value="gap (fraction)", domain=None,
+                caption="A point a seed, with mean and interval. A raw gap may come from chance levels; the claim is judged on gaps above chance.",
             )
         )  # fmt: skip
         blocks.append(_levels(of_size, size))
@@ -42,8 +43,11 @@ def figures(records: pl.DataFrame) -> list[Any]:
 
 
 def _mean(values: Sequence[float]) -> tuple[float, float | None, float | None]:
+    """Mean with its interval; of shares, which lie in [0, 1], the part of it that is possible."""
     found = paired_t(list(values))
-    return found.value, found.low, found.high
+    if found.low is None or found.high is None:
+        return found.value, None, None
+    return found.value, max(0.0, found.low), min(1.0, found.high)
 
 
 def _values(rows: pl.DataFrame, metric: str, level: int, split: str = "") -> list[float]:
@@ -59,7 +63,7 @@ def _sides(rows: pl.DataFrame) -> list[dict[str, Any]]:
             if values:
                 value, low, high = _mean(values)
                 chance = _mean(_values(rows, "level_chance", level, split))[0]
-                ends = {"low": value, "high": value} if low is None or high is None else {"low": max(0.0, low), "high": min(1.0, high)}
+                ends = {"low": value, "high": value} if low is None or high is None else {"low": low, "high": high}
                 made.append({"level": label, "split": split, "accuracy": value, "chance": chance, **ends})
     return made
 

@@ -129,6 +129,7 @@ def _facts(facts: Mapping[str, Any], model: Description) -> dict[str, str]:
         "cot": "chain of thought",
         "likelihood": "ranking of ten answers",
         "few-shot": "eight solved examples",
+        "compact": "the compact style it was trained on",
     }
     universe = {"paper": "0 to 9999", "code": "1000 to 9999", "matched": "same digit counts"}
     seeds = len(facts["seeds"])

@@ -144,10 +144,10 @@ class MultipleTenTask(ListTask):
     def finish(self, rows: Int[np.ndarray, "m n"], rng: np.random.Generator) -> list[Built | None]:
         residues = rows % 10
         good = qualifying(residues, self.least, self.most) == 1
-        members = _ones(residues, self.least, self.most)
+        members = iter(_ones(residues[good], self.least, self.most))
         return [
-            ({"l": row}, [entry for entry, chosen in zip(row, inside, strict=True) if chosen]) if fine else None
-            for row, inside, fine in zip(rows.tolist(), members, good.tolist(), strict=True)
+            ({"l": row}, [entry for entry, chosen in zip(row, next(members), strict=True) if chosen]) if fine else None
+            for row, fine in zip(rows.tolist(), good.tolist(), strict=True)
         ]
 
     def repair(self, value: Sequence[int], rng: np.random.Generator) -> Built | None:
