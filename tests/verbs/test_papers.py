@@ -42,7 +42,8 @@ def test_every_study_works_at_smoke_scale_and_judges_nothing_there(name: str, tm
     found = verb.run(name, scale="smoke", parts=parts, out=tmp_path / "a", workers=2)
     assert found.about["failed"] == {}
     assert found.code == 0
-    assert {entry["verdict"] for entry in found.about["claims"]} == {"inconclusive"}
+    # an instrument claim with a single known answer may hold at any scale
+    assert {entry["verdict"] for entry in found.about["claims"] if entry["kind"] == "phenomenon"} == {"inconclusive"}
     assert all(entry["clauses"] for entry in found.about["claims"])
     assert found.records["value"].is_not_nan().all()
     assert {"claim"} < set(found.records["arm"].unique())
@@ -91,7 +92,7 @@ def test_papers_are_found_by_stem_beginning_any_word_and_axis() -> None:
         (["study", "run", "simplicity-bias", "--part", "slab"], 2, "Did you mean slabs"),
         (["study", "run", "simplicity-bias", "--seeds", "x"], 2, "--seeds takes whole numbers"),
         (["study", "run", "simplicity-bias", "--part", "dominoes"], 3, "data is missing"),
-        (["study", "run", "scylla"], 2, "genscope profile MODEL"),
+        (["study", "run", "scylla", "--part", "profile"], 2, "genscope profile MODEL"),
         (["study", "show", "nothing"], 2, "unknown study"),
         (["papers", "--type", "robust"], 2, "Did you mean robustness"),
         (["profile", "demo", "--with", "coherence", "--data", "no.csv"], 2, "can"),

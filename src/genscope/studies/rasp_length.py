@@ -318,14 +318,11 @@ def recipe_key(recipe: SequenceRecipe) -> Any:
 
 
 def _ranked(cell: Cell, facts: Mapping[str, Any]) -> list[Record]:
-    """Exact match at twice the length, at the level of the task's program size; in the placebo at another task's. An untrained run has no rank."""
+    """Exact match at twice the length, at the level of the task's program size; in the placebo at another task's."""
     tasks = [TASK_OF[one] for one in RANKED.get(cell.settings["scale"], RANKED["extended"])]
     sizes = ranked_sizes(tasks, bool(cell.settings.get("permuted")))
-    known = cell.record("id_exact_match", facts["id_exact_match"])
-    if facts["id_exact_match"] < 0.98:
-        return [known]
     ranked = cell.record("ranked_exact_match_2x", facts["exact_match_2x"], n=facts["items"])
-    return [known, replace(ranked, level=sizes[TASK_OF[cell.condition]])]
+    return [cell.record("id_exact_match", facts["id_exact_match"]), replace(ranked, level=sizes[TASK_OF[cell.condition]])]
 
 
 def ranked_sizes(tasks: Sequence[str], permuted: bool) -> dict[str, int]:
