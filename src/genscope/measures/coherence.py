@@ -168,6 +168,27 @@ def group_shares(share: Float[np.ndarray, " M"], groups: Sequence[Any] | np.ndar
     return {group: float(share[labels == group].sum() / len(share)) for group in dict.fromkeys(labels.tolist())}
 
 
+def cumulative_help(
+    share: Float[np.ndarray, "S M"], grad_sq: Float[np.ndarray, " S"], steps: Sequence[int] | np.ndarray, rows: np.ndarray
+) -> Float[np.ndarray, " S"]:
+    """i^p_t = (1/|p|) sum over steps up to t of <g, g^p>, with summed gradients g: how much a group's examples were helped so far, each on average.
+
+    share, grad_sq: `Coherence.share` and `.grad_sq` at each measured step; between two of them the trapezoid stands for the steps that were not measured.
+    rows: the examples of the group (a mask, or places). 0 at the first step.
+
+    >>> cumulative_help(np.ones((3, 4)), np.full(3, 0.5), [0, 1, 3], np.array([True, True, False, False]))
+    array([0., 2., 6.])
+    """
+    m, at = share.shape[1], np.asarray(steps, float)
+    if share.shape[0] != len(at) or len(grad_sq) != len(at):
+        raise UsageError(f"{share.shape[0]} rows of shares and {len(grad_sq)} squared gradients for {len(at)} steps")
+    mine = share[:, rows]
+    if not mine.shape[1]:
+        raise UsageError("the group has no example")
+    rate = m * np.asarray(grad_sq, float) * mine.mean(1, dtype=float)
+    return np.concatenate([[0.0], np.cumsum(np.diff(at) * (rate[1:] + rate[:-1]) / 2)])
+
+
 def learning_times(correct: Int[np.ndarray, "S M"], steps: Sequence[int]) -> tuple[Float[np.ndarray, " M"], Float[np.ndarray, " M"]]:
     """(learnt_first, learnt_last) of every example: the first step at which it is correct, and the first from which it stays so; infinite when never.
 

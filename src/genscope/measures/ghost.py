@@ -29,6 +29,10 @@ class _Call:
     """Whether the input depends on trained parameters."""
     slope: Tensor | None = None
 
+    def drop(self) -> None:
+        """Let go of both: the hook that holds this call lives as long as the graph, which would otherwise keep every layer's gradients to the end."""
+        self.given, self.slope = self.given.new_empty(0), None
+
 
 @dataclass(slots=True)
 class _Calls:
@@ -122,6 +126,7 @@ class Ghost:
             else:
                 return
         layer.made.remove(call)
+        call.drop()
 
     def squared_norms(self) -> dict[str, Tensor]:
         """|g_z|^2 of every example (float64), by module; the cross terms of tied matrices stand with the first module that holds them."""
