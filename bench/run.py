@@ -310,6 +310,18 @@ def coherence() -> None:
     bench_coherence.run(lambda wanted: peers(*wanted), say, note)
 
 
+def sequences() -> None:
+    from sequences import sequences as run
+
+    run(say, note)
+
+
+def hardness() -> None:
+    from hardness import hardness as run
+
+    run(say, note, python, peers)
+
+
 PARTS = {
     "audits": audits,
     "genil": genil,
@@ -323,6 +335,8 @@ PARTS = {
     "study": study,
     "coherence": coherence,
     "difficulty": difficulty,
+    "hardness": hardness,
+    "sequences": sequences,
 }
 
 if __name__ == "__main__":
