@@ -319,6 +319,16 @@ def test_cumulative_help_adds_inner_products_up_over_the_steps() -> None:
         cumulative_help(share, grad_sq, [0, 1, 2], group)
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_other_precisions(dtype: torch.dtype) -> None:
+    net = nn.Sequential(nn.Embedding(7, 6), nn.LayerNorm(6), nn.Flatten(), nn.Linear(18, 4)).to(dtype)
+    data = {"x": torch.randint(0, 7, (9, 3)), "y": torch.arange(9) % 4}
+    ghosts, loop = (coherence(net, classification, data, per_example=True, engine=engine) for engine in ("ghost", "loop"))
+    near = 1e-9 if dtype == torch.float64 else 0.05
+    assert ghosts.m_coherence == pytest.approx(loop.m_coherence, rel=near)
+    assert ghosts.share == pytest.approx(loop.share, rel=near, abs=near)
+
+
 def test_layers_let_go_of_their_gradients_while_the_graph_lives(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[ghost._Call] = []
 

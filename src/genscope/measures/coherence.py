@@ -204,6 +204,11 @@ def learning_times(correct: Int[np.ndarray, "S M"], steps: Sequence[int]) -> tup
     return at[first], at[last]
 
 
+def _zeros(names: Mapping[str, nn.Parameter]) -> dict[str, Tensor]:
+    """A sum of gradients to begin with, in float32 at least."""
+    return {name: torch.zeros_like(p, dtype=torch.promote_types(p.dtype, torch.float32)) for name, p in names.items()}
+
+
 def _size(data: Data) -> int:
     sizes = {name: len(value) for name, value in data.items()}
     if len(set(sizes.values())) != 1:
@@ -248,7 +253,7 @@ _Found = tuple[dict[str, Tensor], Tensor, dict[str, Tensor], Tensor | None]
 def _ghost(
     net: nn.Module, losses: Losses, data: Data, names: Mapping[str, nn.Parameter], chunk: int, per_example: bool, engine: str
 ) -> _Found:
-    m, total, norms, by_module = _size(data), {name: torch.zeros_like(p, dtype=torch.float32) for name, p in names.items()}, [], {}
+    m, total, norms, by_module = _size(data), _zeros(names), [], {}
     with Ghost(net, names) as ghost:
         for part in _chunks(data, chunk):
             b = _rows(part)
@@ -257,7 +262,7 @@ def _ghost(
             slopes = _slopes(value, names, ghost.spared())
             for name, slope in {**slopes, **ghost.totals()}.items():
                 if slope is not None:
-                    total[name] += slope.float().to(total[name].device)
+                    total[name] += slope.to(total[name])
             found = ghost.squared_norms()
             for name, values in found.items():
                 by_module.setdefault(name, []).append(values)
@@ -284,11 +289,11 @@ def _slopes(value: Tensor, names: Mapping[str, nn.Parameter], spared: frozenset[
 def _explicit(
     net: nn.Module, losses: Losses, data: Data, names: Mapping[str, nn.Parameter], chunk: int, per_example: bool, engine: str
 ) -> _Found:
-    m, total, dots = _size(data), {name: torch.zeros_like(p, dtype=torch.float32) for name, p in names.items()}, []
+    m, total, dots = _size(data), _zeros(names), []
     squares: dict[str, list[Tensor]] = {name: [] for name in names}
     for part in _chunks(data, chunk):
         for name, g in per_example_gradients(net, losses, part, engine).items():
-            total[name] += g.float().sum(0)
+            total[name] += g.to(total[name].dtype).sum(0)
             squares[name].append(g.double().flatten(1).pow(2).sum(1))
     norms = {name: torch.cat(values) for name, values in squares.items()}
     if per_example:
