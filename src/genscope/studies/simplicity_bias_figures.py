@@ -19,7 +19,9 @@ def figures(records: pl.DataFrame) -> Sequence[Block]:
         arms_by_condition(records, NAMES, title="What the networks use", value="AUC",
                           caption="AUC on test rows: as they are, with the simplest block randomised, and with everything else randomised. Each small point is a seed; 0.5 is chance.")
     ]  # fmt: skip
-    held = records.filter((pl.col("metric") == "positive_score") & (pl.col("arm") == "claim"))
+    held = records.filter((pl.col("metric") == "positive_score") & (pl.col("arm") == "claim")).with_columns(
+        rows=pl.col("factors").str.json_path_match("$.rows"), quantile=pl.col("factors").str.json_path_match("$.quantile").cast(pl.Float64)
+    )
     if len(held):
         mean = held.group_by("condition", "rows", "quantile", maintain_order=True).agg(pl.col("value").mean())
         rows = [
