@@ -43,7 +43,7 @@ def _by_condition(records: pl.DataFrame) -> list[dict[str, object]]:
 def _groups(records: pl.DataFrame) -> list[Block]:
     """Who makes the step, and who was helped so far: means over seeds, as far as every seed trained."""
     lines = {
-        ("pristine_share_of_step", "claim"): "pristine examples", ("pristine_share_of_step", "tags permuted"): "as many, tags permuted (placebo)",
+        ("pristine_share_of_step", "claim"): "pristine examples", ("pristine_share_of_step", "tags permuted"): "tags permuted (placebo)",
         ("pristine_cumulative_help", "claim"): "pristine examples", ("corrupt_cumulative_help", "claim"): "corrupt examples",
     }  # fmt: skip
     share, help_so_far = [], []
