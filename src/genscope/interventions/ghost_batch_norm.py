@@ -33,7 +33,7 @@ class _Ghost:
 
     def __init__(self, num_features: int, ghost_size: int = 128, running_update: RunningUpdate = "sequential", **batch_norm: Any) -> None:
         _check(ghost_size, running_update)
-        super().__init__(num_features, **batch_norm)
+        super().__init__(num_features, **batch_norm)  # pyright: ignore[reportCallIssue]
         self.ghost_size, self.running_update = ghost_size, running_update
 
     def forward(self, input: Tensor) -> Tensor:
