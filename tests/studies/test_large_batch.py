@@ -39,7 +39,7 @@ def test_a_placebo_differs_from_its_claim_in_the_mechanism_only() -> None:
     arms, removed = _arms(STANDARD), _removed(STANDARD)
     assert removed["small twice"][LB] == replace(arms[SB], order="again")
     assert removed["factor 1"][LR] == replace(arms[LB], order="again")
-    assert removed["epochs without updates"][RA] == replace(arms[RA], same_updates=False, accumulate=16)
+    assert removed["few updates"][RA] == replace(arms[RA], same_updates=False, accumulate=16)
     assert removed["ghost size 2"][GBN] == replace(arms[GBN], ghost=2)
     assert {replace(run, order="") for run in _grid(STANDARD, True, "again")} == set(_grid(STANDARD, True, ""))
 
@@ -58,7 +58,7 @@ def test_updates_epochs_and_learning_rates_are_those_of_the_design() -> None:
         assert regime.settings(drop)["lr"] == pytest.approx(lr / 10)
         assert regime.settings(drop - 1)["lr"] == pytest.approx(lr)
     # as many rows pass as with regime adaptation, in as few updates as without
-    control = removed["epochs without updates"][RA]
+    control = removed["few updates"][RA]
     assert _regime(STANDARD, control) == _regime(STANDARD, arms[GBN])
     assert (
         _regime(STANDARD, control).total * control.accumulate * control.batch

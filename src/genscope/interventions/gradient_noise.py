@@ -20,8 +20,8 @@ from genscope.core.errors import UsageError
 def noise_std(batch: int, base_batch: int) -> float:
     """s of the weights that make a batch step as a base batch does.
 
-    >>> noise_std(1024, 64) ** 2
-    15.0
+    >>> noise_std(640, 64)
+    3.0
     """
     if base_batch < 1 or batch < base_batch:
         raise UsageError(

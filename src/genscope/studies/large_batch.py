@@ -146,7 +146,7 @@ def _removed(size: Size) -> dict[str, dict[str, Run]]:
     return {
         "small twice": {LB: Run(batch=small, order="again")},
         "factor 1": {LR: Run(batch=large, order="again")},
-        "epochs without updates": {RA: Run(batch=large, rule="sqrt", ghost=small, accumulate=large // small)},
+        "few updates": {RA: Run(batch=large, rule="sqrt", ghost=small, accumulate=large // small)},
         "ghost size 2": {GBN: Run(batch=large, rule="sqrt", ghost=2)},
     }
 
@@ -183,7 +183,7 @@ class LargeBatch(Study):
     placebos = {
         "P16.1": Placebo(kind="the small batch in both arms, each with its own order of rows", arm="small twice"),
         "P16.2": Placebo(kind="factor 1 in place of the root of the batch ratio: the large batch in both arms, each with its own order", arm="factor 1"),
-        "P16.3": Placebo(kind="the regime stretched, the updates not: as many epochs as with regime adaptation, but 16 successive batches are averaged into one update (the batch ratio)", arm="epochs without updates"),
+        "P16.3": Placebo(kind="the regime stretched, the updates not: as many epochs as with regime adaptation, but 16 successive batches are averaged into one update (the batch ratio)", arm="few updates"),
         "P16.4": Placebo(kind="a second grid at equal updates, with its own order of rows, under the name of equal epochs", arm="equal updates twice"),
         "P16.5": Placebo(kind="a random walk from the start whose steps have the run's own lengths, in random order", arm="walk in random order"),
         "P16.6": Placebo(kind="constant learning rate and ordinary batch norm in both arms, each with its own order of rows", arm="constant twice"),
@@ -218,8 +218,8 @@ class LargeBatch(Study):
         size, made = SIZES[scale], []
         removed = _removed(size)
         shared = {
-            SB: ("claim", "small twice", "epochs without updates"), LB: ("claim", "factor 1", "epochs without updates"), LR: ("claim", "ghost size 2"),
-            GBN: ("claim", "epochs without updates"), RA: ("claim",), "LB+noise": ("claim",),
+            SB: ("claim", "small twice", "few updates"), LB: ("claim", "factor 1", "few updates"), LR: ("claim", "ghost size 2"),
+            GBN: ("claim", "few updates"), RA: ("claim",), "LB+noise": ("claim",),
         }  # fmt: skip
         for seed in seeds:
 
