@@ -322,6 +322,12 @@ def hardness() -> None:
     run(say, note, python, peers)
 
 
+def ghost_batch_norm() -> None:
+    from ghost_batch_norm import run
+
+    run(say, note)
+
+
 PARTS = {
     "audits": audits,
     "genil": genil,
@@ -337,6 +343,7 @@ PARTS = {
     "difficulty": difficulty,
     "hardness": hardness,
     "sequences": sequences,
+    "ghost-batch-norm": ghost_batch_norm,
 }
 
 if __name__ == "__main__":
