@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import os
 from collections.abc import Sequence
 from functools import cache
@@ -11,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from genscope.core.canonical import digest
+from genscope.core.code import modules_behind, source
 from genscope.core.errors import MissingError, StudyError, UsageError, unknown
 from genscope.core.store import Store
 from genscope.engine.study import SCALES, Cell, Scale, Study
@@ -79,41 +79,12 @@ def code_hash(module: str) -> str:
     """Hash of the code behind a study's numbers: its module without claims, texts and figures, and every module of genscope below it that it
     imports (directly or not) in `COUNTED`. Comments and docstrings do not count.
     """
-    seen: dict[str, str] = {}
-    waiting = [module]
-    while waiting:
-        name = waiting.pop()
-        if name in seen:
-            continue
-        path = _source(name)
-        if path is None:
-            continue
-        tree = ast.parse(path.read_text("utf-8"))
-        seen[name] = digest(ast.dump(_bare(tree, of_study=name == module)))
-        waiting += [found for found in _imports(tree) if _counts(found)]
-    return digest(sorted(seen.values()))
-
-
-def _counts(module: str) -> bool:
-    return any(module == f"genscope.{one}" or module.startswith(f"genscope.{one}.") for one in COUNTED)
-
-
-def _source(module: str) -> Path | None:
-    try:
-        found = importlib.util.find_spec(module)
-    except (ModuleNotFoundError, ValueError):
-        return None
-    return Path(found.origin) if found and found.origin and found.origin.endswith(".py") else None
-
-
-def _imports(tree: ast.AST) -> list[str]:
-    found = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            found += [node.module, *[f"{node.module}.{alias.name}" for alias in node.names]]
-        elif isinstance(node, ast.Import):
-            found += [alias.name for alias in node.names]
-    return found
+    hashes = []
+    for name in modules_behind(module, [f"genscope.{one}" for one in COUNTED]):
+        path = source(name)
+        if path is not None:
+            hashes.append(digest(ast.dump(_bare(ast.parse(path.read_text("utf-8")), of_study=name == module))))
+    return digest(sorted(hashes))
 
 
 class _Strip(ast.NodeTransformer):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genscope.core.canonical import digest
+from genscope.core.code import source_hash
 from genscope.core.errors import UsageError, unknown
 from genscope.core.progress import Progress
 from genscope.core.seeds import Seed
@@ -37,6 +38,8 @@ KINDS = (
     "generalization",
 )
 """Kinds of findings that `--fail-on` knows beside the sections' names."""
+COUNTED = ("genscope.sections", "genscope.measures", "genscope.tasks", "genscope.models", "genscope.training")
+"""Packages whose code can change what a section finds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +152,7 @@ def audit(
 def _run(
     one: AuditSection, data: Dataset, options: Mapping[str, str], store: Store, fresh: bool, progress: Progress
 ) -> tuple[AuditOutcome, int]:
-    key = store.key("audit section", [one.name, one.version, data.identity, dict(data.roles), dict(options), _code(one)])
+    key = store.key("audit section", [one.name, one.version, data.identity, dict(data.roles), dict(options), source_hash(type(one).__module__, COUNTED)])
     held = None if fresh else kept(store, key)
     if held is not None:
         return held, 0
@@ -157,15 +160,6 @@ def _run(
     keep(store, key, outcome)
     # read back, so that the first page is made of the same bytes as every later one
     return kept(store, key) or outcome, 1
-
-
-def _code(one: AuditSection) -> str:
-    """Hash of the section's own source: an edited section computes again."""
-    import hashlib
-    import importlib
-
-    path = importlib.import_module(type(one).__module__).__file__
-    return hashlib.blake2b(Path(path).read_bytes(), digest_size=8).hexdigest() if path else ""
 
 
 def _check_fail_on(plan: AuditPlan) -> None:
