@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,13 @@ import pytest
 from genscope.core import code
 
 
+def _forget() -> None:
+    for held in (code.source, code._imports, code._file_hash):
+        held.cache_clear()
+
+
 @pytest.fixture
-def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Path:
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     root = tmp_path / "planted_code"
     root.mkdir()
     files = {
@@ -24,11 +30,10 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fix
     for name, text in files.items():
         (root / f"{name}.py").write_text(text)
     monkeypatch.syspath_prepend(tmp_path)
-    request.addfinalizer(lambda: sys.modules.pop("planted_code", None))  # find_spec imports the parent
-    for held in (code.source, code._imports, code._file_hash):
-        held.cache_clear()
-        request.addfinalizer(held.cache_clear)
-    return root
+    _forget()
+    yield root
+    _forget()
+    sys.modules.pop("planted_code", None)
 
 
 def test_imports_are_followed_inside_the_named_packages_only(package: Path) -> None:
@@ -40,8 +45,9 @@ def test_imports_are_followed_inside_the_named_packages_only(package: Path) -> N
 def test_an_edit_below_changes_the_hash_and_one_beside_does_not(package: Path) -> None:
     first = code.source_hash("planted_code.section", ["planted_code"])
     (package / "beside.py").write_text("VALUE = 3\n")
-    code._file_hash.cache_clear()
+    _forget()
     assert code.source_hash("planted_code.section", ["planted_code"]) == first
     (package / "below.py").write_text("VALUE = 4\n")
-    code._file_hash.cache_clear()
+    _forget()
+    assert str(code.source("planted_code.below")) == str(package / "below.py")
     assert code.source_hash("planted_code.section", ["planted_code"]) != first

@@ -37,11 +37,18 @@ def source_hash(module: str, packages: Collection[str]) -> str:
 @cache
 def source(module: str) -> Path | None:
     """The file of a module; None for a name that is no module, or has no Python source."""
-    try:
-        found = importlib.util.find_spec(module)
-    except (ModuleNotFoundError, ValueError):
+    top, *rest = module.split(".")
+    found = importlib.util.find_spec(top)
+    if found is None or not found.origin or not found.origin.endswith(".py"):
         return None
-    return Path(found.origin) if found and found.origin and found.origin.endswith(".py") else None
+    if not rest:
+        return Path(found.origin)
+    # by path: find_spec of a longer name would import all that stands above it
+    place = Path(found.origin).parent.joinpath(*rest)
+    for path in (place.with_suffix(".py"), place / "__init__.py"):
+        if path.is_file():
+            return path
+    return None
 
 
 @cache

@@ -152,7 +152,9 @@ def audit(
 def _run(
     one: AuditSection, data: Dataset, options: Mapping[str, str], store: Store, fresh: bool, progress: Progress
 ) -> tuple[AuditOutcome, int]:
-    key = store.key("audit section", [one.name, one.version, data.identity, dict(data.roles), dict(options), source_hash(type(one).__module__, COUNTED)])
+    key = store.key(
+        "audit section", [one.name, one.version, data.identity, dict(data.roles), dict(options), source_hash(type(one).__module__, COUNTED)]
+    )
     held = None if fresh else kept(store, key)
     if held is not None:
         return held, 0
