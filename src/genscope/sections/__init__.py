@@ -9,6 +9,7 @@ PROFILE = {
     "length": "genscope.sections.profile.length:LengthSection",
     "difficulty": "genscope.sections.profile.difficulty:DifficultySection",
     "generalizations": "genscope.sections.profile.generalizations:GeneralizationsSection",
+    "genil": "genscope.sections.profile.genil:GenilSection",
 }
 """Sections of `genscope profile`, in the order of the page."""
 AUDIT = {
