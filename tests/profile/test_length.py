@@ -24,6 +24,7 @@ LENGTH: dict[str, Any] = {"scale": "smoke", "without": ["scylla"]}
     ("task", "reply", "right"),
     [
         ("sort", "3 7 12", True), ("sort", "3, 7, 12", True), ("sort", "\n\nAnswer: 3 7 12\nBecause they are ordered.", True), ("sort", "7 3 12 > 3 7 12", True),
+        ("sort", "The answer is 3 7 12.", True), ("sort", "The answer is 12.", False), ("sort", "Answer 3 7 12", True), ("sort", "answers 3 7 12", False),
         ("sort", "3 7", False), ("sort", "3 7 12 12", False), ("sort", "", False), ("sort", "I think it is 3 7 12", False), ("sort", "37 12", False),
     ],
 )  # fmt: skip
@@ -36,6 +37,16 @@ def gs_example(task: str, tokens: list[int]) -> Any:
     from genscope.tasks.length import END, SEPARATOR, START, LengthExample
 
     return LengthExample(prompt=(START, *tokens, SEPARATOR), answer=(*sorted(tokens), END), length=len(tokens))
+
+
+def test_examples_are_turns_of_the_chat_and_lines_of_the_text() -> None:
+    from genscope.sections.profile.length import _request
+
+    request = _request(TASKS["sort"], gs_example("sort", [12, 3, 7]), [gs_example("sort", [5, 1]), gs_example("sort", [9, 4, 8])])
+    assert [message.role for message in request.messages] == ["system", "user", "assistant", "user", "assistant", "user"]
+    assert request.messages[1].content.endswith("only.\n\n5 1 >")
+    assert [message.content for message in request.messages[2:]] == ["1 5", "9 4 8 >", "4 8 9", "12 3 7 >"]
+    assert request.plain == "5 1 > 1 5\n9 4 8 > 4 8 9\n12 3 7 >"
 
 
 def sorts_eight(text: str) -> str:

@@ -1,6 +1,6 @@
 """How far beyond the lengths of its examples a language model solves copying, sorting, counting and other tasks with a length axis.
 
-Eight examples of lengths 2 to 8 stand in the prompt; the questions are as long, twice and four times as long. A model that genscope trained on one of the tasks is asked
+Eight solved examples of lengths 2 to 8 stand before the question, as turns of a chat or as lines of a text; the questions are as long, twice and four times as long. A model that genscope trained on one of the tasks is asked
 that task without examples, at its training lengths and up to twice as long. Zhou et al. 2024 (arXiv 2310.16028).
 """
 
@@ -68,7 +68,7 @@ class LengthSection(Section):
     def cost(self, model: Model, plan: ProfilePlan) -> Cost:
         total = Cost(requests=0, tokens_in=0, tokens_out=0)
         for _, examples, job in _jobs(_configure(plan, model), model):
-            tokens = sum(estimate_tokens(request.messages[-1].content) for request in job.requests)
+            tokens = sum(estimate_tokens(message.content) for request in job.requests for message in request.messages)
             total += Cost(requests=len(examples), tokens_in=tokens, tokens_out=job.sampling.max_tokens * len(examples))
         return total
 
@@ -149,10 +149,14 @@ def _request(task: LengthTask, example: LengthExample, shots: Sequence[LengthExa
     if not shots:
         words = " ".join(task.word(code) for code in example.prompt)
         return Request(messages=(Message("user", words),), plain=words)
-    shown = "\n".join(f"{_line(task, one.prompt)} {_line(task, one.answer)}" for one in shots)
+    lead = f"The task is {task.title}. Reply with the answer only."
+    turns = [(_line(task, one.prompt), _line(task, one.answer)) for one in shots]
     asked = _line(task, example.prompt)
-    text = f"The task is {task.title}. Each line is a question and, after its last sign, the answer.\n\n{shown}\n\nComplete this line. Reply with the answer only.\n{asked}"
-    return Request(messages=(SYSTEM, Message("user", text)), plain=f"{shown}\n{asked}")
+    messages = [message for question, answer in turns for message in (Message("user", question), Message("assistant", answer))]
+    messages = [*messages, Message("user", asked)]
+    messages[0] = Message("user", f"{lead}\n\n{messages[0].content}")
+    shown = "\n".join(f"{question} {answer}" for question, answer in turns)
+    return Request(messages=(SYSTEM, *messages), plain=f"{shown}\n{asked}")
 
 
 def _jobs(config: LengthPlan, model: Model) -> list[tuple[LengthTask, list[LengthExample], GenerateJob]]:
@@ -175,10 +179,10 @@ def _jobs(config: LengthPlan, model: Model) -> list[tuple[LengthTask, list[Lengt
 
 
 def score(task: LengthTask, example: LengthExample, reply: str) -> tuple[bool, str]:
-    """(right, the words that were read): the first line with words, what stands before a `>`, `=` or "answer:" left out."""
+    """(right, the words that were read): the first line with words, what stands before a `>`, `=`, "answer:" or "answer is" left out."""
     wanted = [task.word(code) for code in example.answer if code != END]
     for line in reply[:8_000].splitlines():
-        tail = re.split(r"[>=]|answer\s{0,3}(?:is)?\s{0,3}:", line, flags=re.IGNORECASE)[-1]
+        tail = re.split(r"[>=]|\banswer\b\s{0,3}(?:is\b)?\s{0,3}:?", line, flags=re.IGNORECASE)[-1]
         words = re.findall(r"\w+", tail)
         if words:
             return [word.lower() for word in words] == wanted, " ".join(words)[:500]
