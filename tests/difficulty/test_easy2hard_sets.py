@@ -8,7 +8,9 @@ from typing import Any
 import polars as pl
 import pytest
 
-from genscope.core.errors import DataError
+import genscope as gs
+from genscope.core import sandbox
+from genscope.core.errors import DataError, UsageError
 from genscope.tasks import easy2hard
 from genscope.tasks.blanks import Blank, read_tsv, twins
 from genscope.tasks.contest_program import ContestProgram
@@ -129,3 +131,31 @@ def test_blanks_their_halves_and_their_twins(tmp_path: Path) -> None:
     (tmp_path / "bad.tsv").write_text("A _ b\tx\ty\tz\n")
     with pytest.raises(DataError, match="line 1"):
         read_tsv(tmp_path / "bad.tsv")
+
+
+def adds(text: str) -> str:
+    """A solver whose program is right where no number is negative."""
+    return "```python\nprint(sum(int(one) for one in input().split() if int(one) > 0))\n```"
+
+
+@pytest.mark.skipif(not sandbox.available(), reason="bubblewrap is not here, or may make no namespaces")
+def test_a_profile_runs_programs_where_it_is_told_to(tmp_path: Path) -> None:
+    row = frame("E2H-Codeforces").to_dicts()[0]
+    rows = []
+    for k in range(24):
+        hard = k >= 12
+        inputs, answers = ([f"{k} 2", f"{-k} 3"], [str(k + 2), str(3 - k)]) if hard else ([f"{k} 2"], [str(k + 2)])
+        rows.append(
+            {**row, "problem_index": str(k), "problem_main": f"Add, {k}.", "inputs": inputs, "answers": answers, "rating": 0.04 * k}
+        )
+    pl.DataFrame(rows).write_parquet(tmp_path / "eval.parquet")
+    solver = "py:tests.difficulty.test_easy2hard_sets:adds"
+    common: dict[str, Any] = {"data": tmp_path / "eval.parquet", "without": ["scylla", "questions"], "mode": "direct"}
+    ran: Any = gs.profile(solver, with_=["difficulty:run=yes"], out=tmp_path / "a", **common)
+    held: Any = gs.profile(solver, with_=["difficulty"], out=tmp_path / "b", **common)
+    assert ran.responses.sort("index")["correct"].to_list() == [True] * 12 + [False] * 12
+    assert not held.responses["correct"].any()
+    assert "Programs ran in a sandbox" in ran.page.read_text("utf-8")
+    assert "Programs were not run" in held.page.read_text("utf-8")
+    with pytest.raises(UsageError, match="yes or no"):
+        gs.profile(solver, with_=["difficulty:run=maybe"], out=tmp_path / "c", **common)

@@ -16,6 +16,7 @@ from genscope.core.errors import DataError, UsageError, unknown
 from genscope.core.example import Example
 from genscope.core.records import Record
 from genscope.core.response import Response
+from genscope.core.sandbox import Sandbox
 from genscope.core.seeds import Seed
 from genscope.measures.difficulty_profile import Profile, difficulty_profile
 from genscope.models.ask import Asker
@@ -25,13 +26,14 @@ from genscope.sections.profile.modes import MODES, resolve_mode
 from genscope.sections.profile.questions import COT_TOKENS, DIRECT_TOKENS, answered, asked, ranked, shown
 from genscope.sections.section import Cost, Outcome, ProfilePlan, Section, View
 from genscope.tasks import easy2hard
+from genscope.tasks.contest_program import ContestProgram
 from genscope.tasks.questions import QuestionFile, load
 
 if TYPE_CHECKING:
     import polars as pl
 
 SOURCE = "profile/difficulty"
-OPTIONS = ("table", "notion", "column", "bins", "draws")
+OPTIONS = ("table", "notion", "column", "bins", "draws", "run")
 POINTS = 120
 """Points of the falling curve that are kept for the page, at most."""
 SAME = "where this model's own answers took part in the estimate of the difficulties, its profile falls too steeply: leave it out of the record"
@@ -139,11 +141,18 @@ def _items(plan: ProfilePlan) -> _Items:
 
 def _benchmark(plan: ProfilePlan) -> tuple[QuestionFile, dict[str, float | None], str, tuple[str, ...]]:
     found = easy2hard.read(plan.data or Path())
-    read = QuestionFile(task=found.task, examples=found.examples, columns={"difficulty": "rating"}, skipped=found.skipped)
+    run, task = plan.options.get("difficulty", {}).get("run", "no"), found.task
+    if run not in ("yes", "no"):
+        raise UsageError(f"difficulty: run must be yes or no, got {run!r}")
+    if isinstance(task, ContestProgram) and run == "yes":
+        task = ContestProgram(task.name, Sandbox())
+    read = QuestionFile(task=task, examples=found.examples, columns={"difficulty": "rating"}, skipped=found.skipped)
     notes = [f"{found.skipped} row(s) could not be read; the first: {found.reason}."] if found.skipped else []
-    if found.task.scorer == "program":
+    if isinstance(task, ContestProgram):
         notes.append(
-            "Programs are not run here: they need a sandbox, which is given to the task in Python (ContestProgram(name, runner)); every answer counts as wrong."
+            "Programs ran in a sandbox, 10 s and 512 MB a test."
+            if task.runner
+            else "Programs were not run: every answer counts as wrong. --with difficulty:run=yes runs them in a sandbox (bubblewrap)."
         )
     return (
         read,
