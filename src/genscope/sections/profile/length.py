@@ -31,8 +31,8 @@ from genscope.sections.section import Cost, Outcome, ProfilePlan, Section, View
 from genscope.tasks.length import END, START, TASKS, LengthExample, LengthTask
 
 SOURCE = "profile/length"
-SHOTS = (2, 3, 4, 5, 6, 7, 8, 8)
-"""Lengths of the examples in the prompt."""
+SHOTS = (8, 3, 6, 2, 7, 4, 8, 5)
+"""Lengths of the examples in the prompt. Not in growing order: a small model keeps to the length of the last ones."""
 DEFAULT_TASKS = ("unique_copy", "repeat_copy", "sort", "count", "mode", "parity", "addition")
 SETTINGS = {"smoke": (("unique_copy", "sort", "parity"), (4, 8, 16), 16), "standard": (DEFAULT_TASKS, (4, 8, 16, 32), 16)}
 """Scale -> (tasks, lengths, questions a task and length)."""
