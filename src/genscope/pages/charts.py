@@ -103,12 +103,12 @@ def accuracies(rows: Sequence[Mapping[str, Any]], series: Sequence[str]) -> dict
     import altair as alt
 
     levels = _level_axis(alt, rows)
-    colours = [ID_COLOUR, OOD_COLOUR, "#5a9e6f", "#8d6cab", GREY]
+    colours = [ID_COLOUR, OOD_COLOUR, "#5a9e6f", "#8d6cab", GREY, "#b3446c", "#3a9c9a", "#a08218"]
     colour = alt.Color(
         "name:N",
         sort=list(series),
-        scale=alt.Scale(domain=list(series), range=colours[: len(series)]),
-        legend=_legend(alt) if len(series) > 1 else None,
+        scale=alt.Scale(domain=list(series), range=[colours[place % len(colours)] for place in range(len(series))]),
+        legend=_legend(alt, len(series)) if len(series) > 1 else None,
     )
     dodge = alt.XOffset("name:N", sort=list(series))
     base = alt.Chart(plain_data(alt, rows))
@@ -176,8 +176,9 @@ def _axes(alt: Any, rows: Sequence[Mapping[str, Any]]) -> tuple[Any, Any, Any, A
     return _level_axis(alt, rows), split, alt.XOffset("name:N", sort=names, scale=alt.Scale(paddingOuter=1)), colour
 
 
-def _legend(alt: Any) -> alt.Legend:
-    return alt.Legend(title=None, orient="top", direction="horizontal", symbolStrokeWidth=0, symbolOpacity=1)
+def _legend(alt: Any, names: int = 2) -> alt.Legend:
+    many: dict[str, Any] = {"columns": 2, "labelLimit": 150} if names > 3 else {"direction": "horizontal"}
+    return alt.Legend(title=None, orient="top", symbolStrokeWidth=0, symbolOpacity=1, **many)
 
 
 def _level_axis(alt: Any, rows: Sequence[Mapping[str, Any]]) -> alt.X:

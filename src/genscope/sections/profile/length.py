@@ -280,7 +280,13 @@ def _view(records: pl.DataFrame, responses: pl.DataFrame, about: Mapping[str, An
         answer=_answer(table, lengths, int(facts["known"])),
         blocks=[*blocks, *_chart(chart, tasks)],
         samples=[Samples(_samples(responses), "Longer questions and replies")],
-        facts={name: str(value) for name, value in facts.items()},
+        facts={
+            "tasks": ", ".join(facts["tasks"]),
+            "lengths": ", ".join(map(str, facts["lengths"])),
+            "questions a task and length": str(facts["n"]),
+            "examples": str(facts["examples"]),
+            "longest length shown": str(facts["known"]),
+        },
     )
 
 
