@@ -13,6 +13,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from genscope import watch
     from genscope.core.claims import Claim, Clause, Precondition
     from genscope.core.seeds import Seed
     from genscope.core.store import Store
@@ -34,6 +35,7 @@ _NAMES = {
     "Result": "genscope.verbs.result_folder:Result",
     "model": "genscope.models.names:make",
     "scylla": "genscope.tasks.scylla",
+    "watch": "genscope.watch",
     "Seed": "genscope.core.seeds:Seed",
     "Store": "genscope.core.store:Store",
     "Claim": "genscope.core.claims:Claim",
@@ -55,6 +57,7 @@ __all__ = [
     "profile",
     "read_result",
     "scylla",
+    "watch",
 ]
 
 

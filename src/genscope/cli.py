@@ -33,6 +33,8 @@ app = App(
 
       genscope audit data.jsonl              what in a data set spoils conclusions
 
+      genscope watch runs/mine               is this training run memorizing?
+
       genscope study run simplicity-bias --scale smoke  a paper that runs
 
     Every command takes --debug, which shows where an error came from.
@@ -222,6 +224,16 @@ def doctor(
     return 0
 
 
+_WATCH = """Is this training run memorizing or generalizing? Alerts, curves and a page, while it trains or afterwards.
+
+    The training script writes the record: `genscope.watch.Monitor("runs/mine", net, sample={"train": (x, y), "test": (x, y)})`, and `monitor.step()` after every update (docs/watch.md).
+
+    For example:
+
+      genscope watch runs/mine               follows the run until it is over; Ctrl-C leaves the training alone
+
+      genscope watch runs/mine --once        what is there, and the page
+    """
 _AUDIT, _STUDY, _PAPERS, _REPORT = (
     """What in this data set would spoil a conclusion: leaks, repeats, contradictions, shortcuts; how hard is it, which rows are hard?
 
@@ -258,6 +270,7 @@ _AUDIT, _STUDY, _PAPERS, _REPORT = (
 )
 # said here, because the module of these commands is loaded only when one of them runs
 app.command("genscope.cli_audit:audit", name="audit", help=_AUDIT)
+app.command("genscope.cli_watch:watch", name="watch", help=_WATCH)
 app.command("genscope.cli_study:app", name="study", help=_STUDY)
 app.command("genscope.cli_study:papers", name="papers", help=_PAPERS)
 app.command("genscope.cli_study:report", name="report", help=_REPORT)

@@ -136,6 +136,22 @@ def show_audit(about: Mapping[str, Any], findings: Table, page: Path) -> None:
     console.print(f"Page: {page}", style=ACCENT, markup=False, highlight=False, soft_wrap=True)
 
 
+def show_watch(headline: str, alerts: Sequence[str], looks: Table, notes: Sequence[str], page: Path) -> None:
+    """A training run: the answer, alerts, what was seen, and where its page is."""
+    console = _console()
+    console.print()
+    console.print(clean(headline), style="bold", markup=False, highlight=False)
+    for line in alerts:
+        console.print(f"  {clean(line)}", markup=False, highlight=False)
+    if looks.rows:
+        console.print()
+        console.print(_table(looks))
+    for note in notes:
+        console.print(f"  note: {clean(note)}", style="dim", markup=False, highlight=False)
+    console.print()
+    console.print(f"Page: {page}", style=ACCENT, markup=False, highlight=False, soft_wrap=True)
+
+
 def show_check(found: Mapping[str, Any]) -> None:
     """What `genscope study check` found."""
     console = _console()

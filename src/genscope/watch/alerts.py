@@ -18,11 +18,11 @@ LOOKS = 5
 """Looks in a row at which a rule must hold."""
 EVIDENCE: Mapping[str, str] = {
     "memorizing": "on digits with 10, 20 or 40 % wrong labels it fired in 48 of 48 runs (Adam and SGD, a look every 5 or 25 steps), before test accuracy peaked; with clean labels in 0 of 16",
-    "overfitting": "a paired test over the same held-out rows, 3 standard errors, at 5 looks in a row",
-    "batch too large": "the noise scale is the batch at which two halves of a batch still agree as much as chance allows (McCandlish et al. 2018); 5 looks in a row below half of the batch",
-    "still coming": "held-out accuracy grows while the training rows are all right: on modular addition with weight decay it fired, on digits that had settled it did not",
-    "not finite": "the loss was no number",
-    "repeats hurt copying": "copying fell by more than 0.1 from its best while half of the rows or more had been seen before",
+    "overfitting": "a paired test over the same held-out rows, 3 standard errors, at 5 looks in a row; on digits it fired in 2 of 2 runs on 300 rows with 20 % wrong labels, in 0 of 4 with clean labels",
+    "batch too large": "on digits it fired in 4 of 4 runs with batches of 512 or 1,500 rows, in 0 of 4 with 32 or 64. The noise scale is an estimate from the sample's rows and mostly grows in training: a batch that is too large now may not be later",
+    "still coming": "on digits it fired in 4 of 4 runs from large weights with strong weight decay, whose test accuracy came late, in 0 of 2 from ordinary weights, whose came at once",
+    "not finite": "a fact, no estimate",
+    "repeats hurt copying": "copying fell by more than 0.1 from its best at 3 looks while half of the rows or more had been seen before; tried on planted numbers only",
 }
 """Rule -> how far it can be trusted."""
 
@@ -89,7 +89,7 @@ def memorizing(run: Run) -> Alert | None:
                 return Alert(
                     name="memorizing", step=int(both[t]), numbers={"corrupt_like": float(one.mean()), "gradient_share": share, "rest_accuracy": rest},
                     sentence=f"Memorizing: {100 * one.mean():.0f} % of the training rows look as if their labels were wrong, and they now carry {100 * share:.0f} % of the gradient; the others are learned ({100 * rest:.0f} % right).",
-                    advice="stop here or weigh these rows down, and look at their labels: the list is in the record",
+                    advice="stop here, or weigh these rows down; and look at their labels: run.corrupt_like() names them",
                 )  # fmt: skip
     return None
 
@@ -132,7 +132,7 @@ def batch_too_large(run: Run) -> Alert | None:
             scale = float(np.median(held[-LOOKS:]))
             return Alert(
                 name="batch too large", step=look.step, numbers={"noise_scale": scale, "batch": batch},
-                sentence=f"Batch past its useful size: {batch:,.0f} rows, where the gradient noise scale is {scale:,.0f} (median of {LOOKS} looks). Most of a batch repeats what the rest says.",
+                sentence=f"Batch past its useful size at this point: {batch:,.0f} rows, where the gradient noise scale is {scale:,.0f} (median of {LOOKS} looks). Most of a batch repeats what the rest says.",
                 advice="a smaller batch would learn as much from fewer rows; or raise the learning rate while the loss allows it",
             )  # fmt: skip
     return None

@@ -92,6 +92,16 @@ class Run:
         last = np.where(~right.all(0), len(steps) - (~right)[::-1].argmax(0), 0)
         return at[first], at[last]
 
+    def corrupt_like(self, split: str = "train") -> list[str]:
+        """Ids (or places in the sample) of the rows that look at the end as if their labels were wrong: see `genscope.watch.alerts.corrupt_like`."""
+        from genscope.watch.alerts import corrupt_like
+
+        steps, predicted = self.examples(split, "prediction")
+        if not len(steps) or not len(self.targets(split)):
+            return []
+        ids = self.header["sample"][split].get("ids")
+        return [ids[k] if ids else str(k) for k in np.flatnonzero(corrupt_like(predicted, self.targets(split)).any(0))]
+
     def frame(self) -> pl.DataFrame:
         """The record as a long frame: run, step, split, quantity, example (null for values of the whole), value."""
         import polars as pl
