@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,9 @@ def language_modeling(net: nn.Module, data: Data) -> tuple[Tensor, None]:
     if "attention_mask" in data:
         labels = labels.masked_fill(data["attention_mask"] == 0, IGNORED)
     inputs = {name: data[name] for name in ("input_ids", "attention_mask") if name in data}
+    if "position_ids" in inspect.signature(net.forward).parameters:
+        # one row of positions for all sequences would have no gradient of each
+        inputs["position_ids"] = torch.arange(labels.shape[1], device=labels.device).expand(labels.shape)
     scores = net(**inputs, use_cache=False).logits[:, :-1].float()
     wanted = labels[:, 1:]
     losses = nn.functional.cross_entropy(scores.transpose(1, 2), wanted, ignore_index=IGNORED, reduction="none")

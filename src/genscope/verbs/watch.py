@@ -13,7 +13,7 @@ from genscope.core.errors import DataError
 from genscope.core.store import write_whole
 from genscope.verbs.watch_page import FOOTER, blocks, headline
 from genscope.watch.alerts import Alert, alerts
-from genscope.watch.record import NAME, Look, Run, read
+from genscope.watch.record import LONGEST, NAME, Look, Run, read
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ def follow(
     size = -1
     while True:
         file = path / NAME if path.is_dir() else path
-        now = file.stat().st_size if file.is_file() else -1
+        now = file.stat().st_size if file.is_file() and _begun(file) else -1
         if now not in (size, -1):
             found = read(run)
             new = [look for look in found.looks if look.step > step]
@@ -96,3 +96,9 @@ def follow(
                 raise DataError(f"{run}: no training record ({NAME}) came in {patience:g} s")
             return read(run)
         time.sleep(pause)
+
+
+def _begun(file: Path) -> bool:
+    """Whether the first line is all there."""
+    with file.open("rb") as held:
+        return held.readline(LONGEST).endswith(b"\n")

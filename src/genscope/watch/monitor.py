@@ -63,17 +63,23 @@ class Monitor:
             with undisturbed(self.net):
                 for one in self.measures:
                     one.begin(self.net, self.sample)
+            self._header = self._heading()
+            self._open(earlier)
         except BaseException:
             self._writer.close()
+            if earlier is None:
+                path.unlink(missing_ok=True)
             raise
-        self._header = self._heading()
+
+    def _open(self, earlier: Run | None) -> None:
         if earlier is None:
             self._writer.write(self._header)
-            self.look()
-        else:
-            self.at, self._looks = earlier.looks[-1].step if earlier.looks else 0, list(earlier.looks)
-            self._alerts = {str(one["name"]): one for one in earlier.alerts}
-            self._writer.write({"kind": "resume", "step": self.at, "text": f"resumed at step {self.at}"})
+            # the first look tells what cannot be measured while nothing is lost yet
+            self._look(strict=True)
+            return
+        self.at, self._looks = earlier.looks[-1].step if earlier.looks else 0, list(earlier.looks)
+        self._alerts = {str(one["name"]): one for one in earlier.alerts}
+        self._writer.write({"kind": "resume", "step": self.at, "text": f"resumed at step {self.at}"})
 
     def step(self, *, batch: int | None = None, rows: Iterable[Any] | None = None) -> None:
         """After an update. batch: rows in it; rows: their ids (numbers or texts), to tell how much of the data was seen before."""
@@ -90,6 +96,9 @@ class Monitor:
 
     def look(self) -> Look | None:
         """Look now; None where this step was looked at already (a resumed run, or a last look on the cadence)."""
+        return self._look(strict=False)
+
+    def _look(self, strict: bool) -> Look | None:
         if self._looks and self._looks[-1].step >= self.at:
             return None
         values: dict[str, float] = {"batch": float(self._batch)} if self._batch else {}
@@ -102,7 +111,9 @@ class Monitor:
                 try:
                     seen = one.look(self.net, self.at)
                 except (GenscopeError, RuntimeError, ValueError, TypeError, KeyError, NotImplementedError) as error:
-                    # a look may fail where the run goes on: out of memory, a gradient that is no number, an operation without a batch rule
+                    # later a look may fail while the run goes on: out of memory, a gradient that is no number
+                    if strict:
+                        raise
                     self._say("note", f"{one.name} failed and is left out from here on: {shorten(str(error), 300)}")
                     self.measures.remove(one)
                     continue
@@ -197,7 +208,7 @@ class Monitor:
 
 
 def _sample(given: Any, judge: Judge, chunk: int, net: nn.Module) -> Sample:
-    if isinstance(given, tuple) or (isinstance(given, Mapping) and all(isinstance(one, Tensor) for one in given.values())):
+    if isinstance(given, tuple) or (isinstance(given, Mapping) and given and all(isinstance(one, Tensor) for one in given.values())):
         given = {"train": given}
     if not isinstance(given, Mapping) or not given:
         raise UsageError(

@@ -92,15 +92,23 @@ class Run:
         last = np.where(~right.all(0), len(steps) - (~right)[::-1].argmax(0), 0)
         return at[first], at[last]
 
-    def corrupt_like(self, split: str = "train") -> list[str]:
-        """Ids (or places in the sample) of the rows that look at the end as if their labels were wrong: see `genscope.watch.alerts.corrupt_like`."""
-        from genscope.watch.alerts import corrupt_like
+    def corrupt_like(self, split: str = "train", step: int | None = None) -> list[str]:
+        """Ids (or places in the sample) of the rows that look as if their labels were wrong (`genscope.watch.alerts.corrupt_like`), most persistent first.
+
+        At the last look up to `step`; by default where the memorizing alert came, else at the end.
+        """
+        from genscope.watch.alerts import corrupt_like, memorizing
 
         steps, predicted = self.examples(split, "prediction")
         if not len(steps) or not len(self.targets(split)):
             return []
+        came = memorizing(self) if step is None else None
+        until = step if step is not None else came.step if came else int(steps[-1])
+        found = corrupt_like(predicted, self.targets(split))
+        now = found[np.flatnonzero(steps <= until)[-1]] if (steps <= until).any() else np.zeros(found.shape[1], bool)
         ids = self.header["sample"][split].get("ids")
-        return [ids[k] if ids else str(k) for k in np.flatnonzero(corrupt_like(predicted, self.targets(split)).any(0))]
+        rows = sorted(np.flatnonzero(now).tolist(), key=lambda row: (-int(found[:, row].sum()), row))
+        return [ids[row] if ids else str(row) for row in rows]
 
     def frame(self) -> pl.DataFrame:
         """The record as a long frame: run, step, split, quantity, example (null for values of the whole), value."""
@@ -188,10 +196,10 @@ def _header(path: Path, plain: Mapping[str, Any]) -> dict[str, Any]:
         raise DataError(
             f"{path}: written by a newer genscope (record version {version}; this one reads up to {VERSION}). Upgrade with: pip install -U genscope"
         )
-    sample = plain.get("sample") if isinstance(plain.get("sample"), dict) else {}
+    sample = _dict(plain.get("sample"))
     checked: dict[str, Any] = {}
     for split, held in list(sample.items())[:20]:
-        held = held if isinstance(held, dict) else {}
+        held = _dict(held)
         targets, ids = held.get("targets"), held.get("ids")
         whole = isinstance(targets, list) and all(type(one) is int for one in targets)
         named = isinstance(ids, list) and isinstance(targets, list) and len(ids) == len(targets)
@@ -214,7 +222,7 @@ def _look(plain: Mapping[str, Any]) -> Look | None:
 
 
 def _said(plain: Mapping[str, Any]) -> dict[str, Any]:
-    numbers = plain.get("numbers") if isinstance(plain.get("numbers"), dict) else {}
+    numbers = _dict(plain.get("numbers"))
     return {
         "kind": plain["kind"], "step": plain["step"] if type(plain.get("step")) is int else 0, "name": shorten(str(plain.get("name", "")), 40), "text": clean(str(plain.get("text", "")), 600),
         "numbers": {shorten(str(name), 60): _number(value) for name, value in list(numbers.items())[:40]},
@@ -225,6 +233,10 @@ def _number(value: Any) -> float | None:
     if type(value) not in (int, float) or abs(value) > 1e300 or not math.isfinite(value):
         return None
     return float(value)
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _list(value: Any) -> list[Any]:

@@ -1,0 +1,82 @@
+"""Time of a monitored training step over that of the same step without, at the default cadence, in turns in one process; and the memory that a look adds."""
+
+from __future__ import annotations
+
+import resource
+import tempfile
+import time
+from collections.abc import Callable
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from genscope.core.seeds import Seed
+from genscope.models.small_lm import SmallLM
+from genscope.watch.measure import Data
+from genscope.watch.monitor import Monitor, classify
+
+STEPS = 400
+
+
+def run(say: Callable[..., None], note: Callable[[str, str], None]) -> None:
+    """A dense net on batches of 128 rows, and a decoder of 0.8M parameters on batches of 16 sequences of 64 tokens; samples of 256 and 32 rows a split."""
+    torch.set_num_threads(1)
+    x, y = torch.randn(4096, 784), torch.randint(0, 10, (4096,))
+    net = nn.Sequential(nn.Linear(784, 512), nn.ReLU(), nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 10))
+    splits: dict[str, Any] = {"train": (x[:256], y[:256]), "test": (x[256:512], y[256:512])}
+    say("monitored step, dense net, a look every 100 steps", _ratio(net, (x, y), 128, splits, classify, STEPS), "x", "<=", 1.1, "without")
+    ids = torch.randint(0, 256, (512, 64))
+    decoder = SmallLM(vocabulary=256, layers=4, width=128, heads=4, table=64).build(Seed("bench"))
+    words: dict[str, Any] = {"train": {"x": ids[:32], "y": ids[:32]}, "test": {"x": ids[32:64], "y": ids[32:64]}}
+    ratio = _ratio(decoder, (ids, ids), 16, words, next_token, 200)
+    say("monitored step, decoder of 0.8M parameters, the same cadence", ratio, "x", "<=", 1.1, "without")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with tempfile.TemporaryDirectory() as folder:
+        Monitor(Path(folder) / "run", net, sample=splits).close()
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    parameters = sum(one.numel() for one in net.parameters()) * 4 / 1e6
+    note(
+        "  memory above that of the training (the start of the weights is kept)",
+        f"{(after - before) / 1024:.0f} MB, parameters {parameters:.1f} MB",
+    )
+
+
+def next_token(net: nn.Module, data: Data) -> tuple[torch.Tensor, None]:
+    """Mean loss of each sequence."""
+    scores = net(input_ids=data["x"]).logits[:, :-1]
+    return nn.functional.cross_entropy(scores.transpose(1, 2), data["y"][:, 1:], reduction="none").mean(1), None
+
+
+def _ratio(net: nn.Module, rows: tuple[torch.Tensor, torch.Tensor], batch: int, sample: dict[str, Any], judge: Any, steps: int) -> float:
+    """Processor time with the monitor over that without, median of three pairs."""
+    _seconds(deepcopy(net), rows, batch, None, judge, 20)
+    pairs = [
+        (_seconds(deepcopy(net), rows, batch, sample, judge, steps), _seconds(deepcopy(net), rows, batch, None, judge, steps))
+        for _ in range(3)
+    ]
+    return sorted(one / two for one, two in pairs)[1]
+
+
+def _seconds(
+    net: nn.Module, rows: tuple[torch.Tensor, torch.Tensor], batch: int, sample: dict[str, Any] | None, judge: Any, steps: int
+) -> float:
+    optimizer = torch.optim.AdamW(net.parameters())
+    with tempfile.TemporaryDirectory() as folder:
+        monitor = Monitor(Path(folder) / "run", net, sample=sample, judge=judge) if sample else None
+        start = time.process_time()
+        for step in range(steps):
+            at = (step * batch) % (len(rows[0]) - batch + 1)
+            data = {"x": rows[0][at : at + batch], "y": rows[1][at : at + batch]}
+            loss = judge(net, data)[0].mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            if monitor:
+                monitor.step(batch=batch)
+        took = time.process_time() - start
+        if monitor:
+            monitor.close()
+    return took
