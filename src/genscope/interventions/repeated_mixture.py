@@ -73,7 +73,8 @@ class Plan:
 class RepeatedMixture:
     """The mixture as a value: iterate over it for (document numbers, which are repeats) of the whole stream.
 
-    fraction: f in [0, 1); repeats: E >= 1 (E = 1: all is seen once); total_tokens: T; reserved: documents of the source that must be left over (a test set taken from it).
+    fraction: f in [0, 1); repeats: E >= 1 (E = 1: all is seen once); total_tokens: T; reserved: documents of the source that must be left over (a test set taken from it);
+    fresh: 0, or the number of a draw of the placebo, in which a new document stands in place of every repeat (E is then only a name).
     Unique documents are the same whatever E is, and subsets are nested, so that arms of one seed differ by what is repeated only.
     """
 
@@ -83,6 +84,7 @@ class RepeatedMixture:
     total_tokens: int
     seed: Seed
     reserved: int = 0
+    fresh: int = 0
 
     def __post_init__(self) -> None:
         if not 0 <= self.fraction < 1:
@@ -103,7 +105,7 @@ class RepeatedMixture:
                 f"f = {self.fraction} of {self.total_tokens:,} tokens is less than one document ({size} tokens); f must be at least {size / self.total_tokens:.2g}"
             )
         plan = self.plan()
-        needed = plan.unique_documents + plan.subset_documents + self.reserved
+        needed = plan.unique_documents + (slots * (self.fresh + 1) if self.fresh else plan.subset_documents) + self.reserved
         if self.source.count is not None and self.source.count < needed:
             raise DataError(
                 f"the source has {self.source.count:,} documents; (1 - f) T + R{' + test' if self.reserved else ''} needs {needed:,}. "
@@ -132,9 +134,10 @@ class RepeatedMixture:
 
     @property
     def repeated_subset(self) -> Int[np.ndarray, " R"]:
-        """Numbers of the documents that are repeated."""
+        """Numbers of the documents that are repeated (of the placebo: as many of those that stand in their place)."""
         plan = self.plan()
-        return self._pool(plan.unique_documents, plan.unique_documents + plan.subset_documents)
+        first = plan.unique_documents + self.fresh * self._repeated_slots()
+        return self._pool(first, first + plan.subset_documents)
 
     def _pool(self, start: int, stop: int) -> np.ndarray:
         """Documents of an endless source by number; of a finite one in an order drawn by seed, so that both parts are random draws from it."""
@@ -150,7 +153,10 @@ class RepeatedMixture:
         repeated = np.diff((place * slots) // plan.total_documents) > 0
         numbers = np.empty(plan.total_documents, np.int64)
         numbers[~repeated] = self.unique
-        if slots:
+        if slots and self.fresh:
+            first = plan.unique_documents + self.fresh * slots
+            numbers[repeated] = self._pool(first, first + slots)
+        elif slots:
             # each document floor(E) or ceil(E) times
             numbers[repeated] = self.seed.child("repeats").rng().permutation(np.resize(self.repeated_subset, slots))
         return numbers, repeated

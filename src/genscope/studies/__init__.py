@@ -18,6 +18,7 @@ PAPERS = {
     "rasp-length": "genscope.studies.rasp_length:RaspLength",
     "genil": "genscope.studies.genil:GeniL",
     "scylla": "genscope.studies.scylla:Scylla",
+    "repeated-data": "genscope.studies.repeated_data:RepeatedData",
 }
 """Name -> "module:class"."""
 
