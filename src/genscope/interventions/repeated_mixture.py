@@ -22,10 +22,17 @@ from genscope.core.seeds import Seed
 
 
 class Source(Protocol):
-    """Documents of one length by number. count: how many there are, None for no end."""
+    """Documents of one length by number."""
 
-    count: int | None
-    document_tokens: int
+    @property
+    def count(self) -> int | None:
+        """How many there are, None for no end."""
+        ...
+
+    @property
+    def document_tokens(self) -> int:
+        """Tokens of a document."""
+        ...
 
     def take(self, indices: Int[np.ndarray, " N"]) -> Int[np.ndarray, "N T"]:
         """The documents of these numbers."""

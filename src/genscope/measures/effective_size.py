@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -101,11 +101,11 @@ def _power(n: np.ndarray, y: np.ndarray, value: float, monotone: bool, with_floo
 
     floor = 0.0
     if with_floor:
-        floor = float(
-            minimize_scalar(
-                lambda one: fitted(one)[2], bounds=(0.0, 0.999 * float(y.min())), method="bounded", options={"xatol": 1e-9 * float(y.min())}
-            ).x
+        least = float(y.min())
+        found: Any = minimize_scalar(
+            lambda one: fitted(one)[2], bounds=(0.0, 0.999 * least), method="bounded", options={"xatol": 1e-9 * least}
         )
+        floor = float(found.x)
     slope, intercept, _ = fitted(floor)
     if slope >= 0:
         raise UsageError("the baseline does not fall with size, so no power law belongs to it")

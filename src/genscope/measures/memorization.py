@@ -48,10 +48,10 @@ def crossing(repeats: Sequence[float], values: Sequence[float], height: float) -
     """
     e, y = _grid(repeats, values)
     if y[0] >= height:
-        return Crossing(float(np.exp(e[0])), False)
+        return Crossing(float(repeats[0]), False)
     above = np.flatnonzero(y >= height)
     if not len(above):
-        return Crossing(float(np.exp(e[-1])), False)
+        return Crossing(float(repeats[-1]), False)
     return Crossing(float(np.exp(_between(e, y, int(above[0]) - 1, height))), True)
 
 
@@ -86,7 +86,7 @@ def half_maximum_region(repeats: Sequence[float], harm: Sequence[float]) -> Harm
         right += 1
     low = e[0] if left == 0 else _between(e, y, left - 1, half)
     high = e[-1] if right == len(y) - 1 else _between(e, y, right, half)
-    return HarmRegion(float(np.exp(e[top])), float(y[top]), float(np.exp(low)), float(np.exp(high)), (left > 0, right < len(y) - 1))
+    return HarmRegion(float(repeats[top]), float(y[top]), float(np.exp(low)), float(np.exp(high)), (left > 0, right < len(y) - 1))
 
 
 def _grid(repeats: Sequence[float], values: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:

@@ -1,6 +1,7 @@
 """Tiny GPT: a decoder of a few ten thousand parameters whose attention can be read, with learned or rotary positions and, on request, smeared keys.
 
-Pre-norm, MLP of four widths, untied head, no dropout. Smeared keys (Olsson et al. 2022): k_t := (1 - s) k_t + s k_{t-1}, one learned s = sigmoid(a) a head, a = 0 at the
+Pre-norm, MLP of four widths, untied head, no dropout, PyTorch's default initialisation (with weights of standard deviation 0.02, as GPT-2's, the two-layer induction head of
+the rotary setting did not form in 1,400 steps on the calibration seed). Smeared keys (Olsson et al. 2022): k_t := (1 - s) k_t + s k_{t-1}, one learned s = sigmoid(a) a head, a = 0 at the
 start; one layer can then match a prefix, which takes two layers otherwise. Called as a causal language model of transformers is: `net(input_ids=...).logits`.
 """
 
@@ -24,7 +25,7 @@ from genscope.models.nets import drawn_from
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TinyGPT:
-    """The model as a value; it is also the built model's `config`. spread: standard deviation of new weights (projections into the residual stream: divided by sqrt(2 layers))."""
+    """The model as a value; it is also the built model's `config`."""
 
     vocab_size: int
     max_position_embeddings: int = 64
@@ -33,7 +34,6 @@ class TinyGPT:
     heads: int = 2
     positions: Literal["learned", "rotary"] = "learned"
     smeared: bool = True
-    spread: float = 0.02
 
     def __post_init__(self) -> None:
         if min(self.vocab_size, self.max_position_embeddings, self.layers, self.width, self.heads) < 1 or self.width % self.heads:
@@ -80,11 +80,6 @@ class Decoder(nn.Module):
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width)
         self.head = nn.Linear(config.width, config.vocab_size, bias=False)
-        for name, weight in self.named_parameters():
-            if weight.ndim == 2:
-                nn.init.normal_(weight, std=config.spread / (math.sqrt(2 * config.layers) if name.endswith("out.weight") else 1.0))
-            elif name.endswith("bias"):
-                nn.init.zeros_(weight)
 
     def forward(self, input_ids: Int[Tensor, "B T"], output_attentions: bool = False, use_cache: bool = False) -> Output:
         """Logits of each next token. `use_cache` is taken for likeness with transformers and keeps nothing."""

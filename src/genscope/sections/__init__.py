@@ -7,6 +7,7 @@ PROFILE = {
     "questions": "genscope.sections.profile.questions:QuestionsSection",
     "coherence": "genscope.sections.profile.coherence:CoherenceSection",
     "length": "genscope.sections.profile.length:LengthSection",
+    "copying": "genscope.sections.profile.copying:CopyingSection",
     "difficulty": "genscope.sections.profile.difficulty:DifficultySection",
     "generalizations": "genscope.sections.profile.generalizations:GeneralizationsSection",
 }
@@ -15,6 +16,7 @@ AUDIT = {
     "duplicates": "genscope.sections.audit.duplicates:DuplicatesSection",
     "near_duplicates": "genscope.sections.audit.near_duplicates:NearDuplicatesSection",
     "repeats": "genscope.sections.audit.repeats:RepeatsSection",
+    "repetition": "genscope.sections.audit.repetition:RepetitionSection",
     "conflicts": "genscope.sections.audit.conflicts:ConflictsSection",
     "leaks": "genscope.sections.audit.leaks:LeaksSection",
     "imbalance": "genscope.sections.audit.imbalance:ImbalanceSection",
