@@ -13,6 +13,7 @@ import numpy as np
 
 from genscope.core.errors import UsageError
 from genscope.core.records import Record
+from genscope.core.text import large
 from genscope.measures.danger_zone import FITTED_TOKENS, LEAST_FRACTION, DangerZone, danger_zone, fitted_range
 from genscope.measures.near_duplicates import BYTES_A_ROW, Bands, clusters, near_pairs
 from genscope.measures.repeat_counts import Passages, by_repeats, effective_fraction, share_between
@@ -67,15 +68,17 @@ class RepetitionSection(AuditSection):
         passes = 1.0 if tokens is None else tokens / (TOKENS_A_WORD * total)
         f = effective_fraction(repeats, words)
         inside = share_between(repeats * passes, words, zone.low, zone.high)
+        findings = _documents(counted, place, repeats, passes, zone, inside, total)
         count, where = passages.counts()
         among = np.ones(len(count))
-        spans, spans_inside = effective_fraction(count, among), share_between(count * passes, among, zone.low, zone.high)
-        findings = _documents(counted, place, repeats, passes, zone, inside, total) + _spans(
-            counted, count, where, passes, zone, spans_inside, inside, length
-        )
+        spans = effective_fraction(count, among)
+        # passages of documents that are named already say nothing new
+        apart = ~np.isin(where, findings[0].rows) if findings else np.ones(len(where), bool)
+        spans_inside = share_between(count[apart] * passes, among[apart], zone.low, zone.high)
+        findings += _spans(counted, count[apart], where[apart], passes, zone, spans_inside, length)
         measured = {
             "effective_fraction": (f, "fraction", len(repeats)), "zone_fraction": (inside, "fraction", len(repeats)), "passage_fraction": (spans, "fraction", len(count)),
-            "passage_zone_fraction": (spans_inside, "fraction", len(count)), "zone_low": (zone.low, "repeats", 1), "zone_high": (zone.high, "repeats", 1),
+            "passage_zone_fraction": (spans_inside, "fraction", int(apart.sum())), "zone_low": (zone.low, "repeats", 1), "zone_high": (zone.high, "repeats", 1),
             "passes": (passes, "passes", 1), "words": (total, "count", len(counted.rows)), "most_repeats": (float(repeats.max()), "count", len(repeats)),
         }  # fmt: skip
         records = [
@@ -91,7 +94,7 @@ class RepetitionSection(AuditSection):
         ]
         return AuditOutcome(
             findings=findings, records=records, notes=_notes(zone, tokens, passes, passages), tables=[_table(repeats, words, passes, zone, total)], facts=_facts(zone, passes, near, length),
-            answer=f"{100 * f:.1f} % of the words stand in documents that repeat, {100 * inside:.1f} % between the {zone.low:,.0f} and {zone.high:,.0f} repeats that hurt a model of {zone.parameters:.3g} parameters most.",
+            answer=f"{100 * f:.1f} % of the words stand in documents that repeat, {100 * inside:.1f} % between the {zone.low:,.0f} and {zone.high:,.0f} repeats that hurt a model of {large(zone.parameters)} parameters most.",
         )  # fmt: skip
 
 
@@ -158,7 +161,7 @@ def _documents(
     top = top[np.argsort(-times[top], kind="stable")][:EXAMPLES]
     return [
         Finding(
-            kind="repetition", what=f"{100 * share:.1f} % of the words stand in documents that are seen {times.min():,.0f} to {times.max():,.0f} times: inside the danger zone of {zone.low:,.0f} to {zone.high:,.0f} repeats for {zone.parameters:.3g} parameters",
+            kind="repetition", what=f"{100 * share:.1f} % of the words stand in documents that are seen {times.min():,.0f} to {times.max():,.0f} times: inside the danger zone of {zone.low:,.0f} to {zone.high:,.0f} repeats for {large(zone.parameters)} parameters",
             count=round(counted.words[flagged].sum()), of=round(total), unit="words", severity="medium", size=share, rows=rows, partners=np.where(later, group, -1), scores=times,
             cases=[Case(rows=(int(group[k]),), note=f"seen {times[k]:,.0f} times") for k in top], remove=rows[later],
             advice="keep fewer copies (or one): in the paper's fits this range of repeats cost up to half of a model's effective size at a tenth of the tokens, copying above all",
@@ -167,10 +170,10 @@ def _documents(
 
 
 def _spans(
-    counted: Counted, count: np.ndarray, where: np.ndarray, passes: float, zone: DangerZone, share: float, documents: float, length: int
+    counted: Counted, count: np.ndarray, where: np.ndarray, passes: float, zone: DangerZone, share: float, length: int
 ) -> list[Finding]:
-    """Passages inside the zone, where the documents alone do not say it."""
-    if share < LEAST_FRACTION or share <= 2 * documents:
+    """Passages inside the zone, in documents that differ."""
+    if share < LEAST_FRACTION:
         return []
     seen = count * passes
     flagged = (seen >= max(zone.low, 2)) & (seen <= zone.high)
@@ -201,7 +204,7 @@ def _table(repeats: np.ndarray, words: np.ndarray, passes: float, zone: DangerZo
 
 def _facts(zone: DangerZone, passes: float, near: bool, length: int) -> dict[str, str]:
     return {
-        "model": f"{zone.parameters:.3g} parameters", "danger zone": f"{zone.low:,.0f} to {zone.high:,.0f} repeats", "passes over the data": f"{passes:.3g}",
+        "model": f"{large(zone.parameters)} parameters", "danger zone": f"{zone.low:,.0f} to {zone.high:,.0f} repeats", "passes over the data": f"{passes:.3g}",
         "same document": f"equal words{f', or Jaccard {THRESHOLD} over runs of {RUN} words' if near else ''}", "passage": f"{length} words",
     }  # fmt: skip
 
@@ -209,12 +212,12 @@ def _facts(zone: DangerZone, passes: float, near: bool, length: int) -> dict[str
 def _notes(zone: DangerZone, tokens: float | None, passes: float, passages: Passages) -> list[str]:
     notes = [fitted_range()]
     if zone.extrapolated:
-        notes.append(f"A model of {zone.parameters:.3g} parameters is outside the sizes that were measured: its zone is extrapolated.")
+        notes.append(f"A model of {large(zone.parameters)} parameters is outside the sizes that were measured: its zone is extrapolated.")
     if tokens is not None:
         far = max(tokens / FITTED_TOKENS, FITTED_TOKENS / tokens)
         notes.append(
-            f"Copies are multiplied by {passes:.3g} passes over the data ({tokens:.3g} tokens, {TOKENS_A_WORD} a word)."
-            + (f" The training of {tokens:.3g} tokens is {far:,.0f} times off the {FITTED_TOKENS:.0e} of the fit." if far > 3 else "")
+            f"Copies are multiplied by {passes:.3g} passes over the data ({large(tokens)} tokens, {TOKENS_A_WORD} a word)."
+            + (f" A training on {large(tokens)} tokens is {far:,.0f} times off the {large(FITTED_TOKENS)} of the fit." if far > 3 else "")
         )
     if passes >= 2:
         notes.append(
