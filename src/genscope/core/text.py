@@ -55,3 +55,15 @@ def many(count: int, one: str, more: str = "") -> str:
     ('1 row', '2,000 rows', '0 classes', '1 row has')
     """
     return f"{count:,} {one if count == 1 else more or one + 's'}"
+
+
+def large(value: float) -> str:
+    """A large number in words, three digits.
+
+    >>> large(8e8), large(1.1e9), large(65956), large(1e11)
+    ('800 million', '1.1 billion', '66,000', '100 billion')
+    """
+    for size, name in ((1e12, "trillion"), (1e9, "billion"), (1e6, "million")):
+        if value >= size:
+            return f"{value / size:.3g} {name}"
+    return f"{float(f'{value:.3g}'):,.0f}" if value >= 1_000 else f"{value:.3g}"

@@ -26,8 +26,9 @@ BYTES_A_ROW = 8 * BANDS + 8
 
 @dataclass(slots=True)
 class Bands:
-    """Band hashes of texts, added batch by batch; 112 bytes a text."""
+    """Band hashes of texts, added batch by batch; 112 bytes a text. run: words of a shingle."""
 
+    run: int = RUN
     rows: list[np.ndarray] = field(default_factory=list)
     hashes: list[np.ndarray] = field(default_factory=list)
 
@@ -35,7 +36,7 @@ class Bands:
         """Texts and their row numbers; texts without a word are left out."""
         from rensa import RMinHash  # pyright: ignore[reportAttributeAccessIssue]
 
-        runs, starts = shingles(*word_hashes(texts), RUN)
+        runs, starts = shingles(*word_hashes(texts), self.run)
         filled = np.flatnonzero(np.diff(starts) > 0)
         if not len(filled):
             return
@@ -81,17 +82,17 @@ def near_pairs(
         pairs.append(fresh)
     keys = np.concatenate(pairs) if pairs else np.empty(0, np.int64)
     first, second = keys >> 32, keys & 0xFFFFFFFF
-    sets = _sets(np.unique(np.concatenate([first, second])), texts_of) if len(keys) else {}
+    sets = _sets(np.unique(np.concatenate([first, second])), texts_of, bands.run) if len(keys) else {}
     value = np.array([jaccard(sets[int(a)], sets[int(b)]) for a, b in zip(first, second, strict=True)])
     close = value >= threshold if len(value) else np.empty(0, bool)
     order = np.lexsort((first[close], second[close]))
     return first[close][order], second[close][order], value[close][order]
 
 
-def _sets(rows: np.ndarray, texts_of: Callable[[np.ndarray], Iterable[tuple[np.ndarray, list[str]]]]) -> dict[int, np.ndarray]:
+def _sets(rows: np.ndarray, texts_of: Callable[[np.ndarray], Iterable[tuple[np.ndarray, list[str]]]], run: int) -> dict[int, np.ndarray]:
     held = {}
     for numbers, texts in texts_of(rows):
-        runs, starts = shingles(*word_hashes(texts), RUN)
+        runs, starts = shingles(*word_hashes(texts), run)
         for place, row in enumerate(numbers.tolist()):
             held[row] = np.unique(runs[starts[place] : starts[place + 1]])
     return held

@@ -19,6 +19,7 @@ PAPERS = {
     "genil": "genscope.studies.genil:GeniL",
     "scylla": "genscope.studies.scylla:Scylla",
     "large-batch": "genscope.studies.large_batch:LargeBatch",
+    "repeated-data": "genscope.studies.repeated_data:RepeatedData",
 }
 """Name -> "module:class"."""
 
