@@ -110,7 +110,7 @@ def test_a_planted_induction_head_scores_one_and_copies_without_loss() -> None:
 
 
 def test_looking_changes_nothing() -> None:
-    net = SmallLM(vocabulary=40, width=16, heads=2, positions="rope").build(Seed("hf")).train()
+    net: Any = SmallLM(vocabulary=40, width=16, heads=2, positions="rope").build(Seed("hf")).train()
     net.model.layers[0].eval()
     modes = [module.training for module in net.modules()]
     before = {name: value.clone() for name, value in net.state_dict().items()}

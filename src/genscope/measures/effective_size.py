@@ -10,7 +10,6 @@ L = (N_c / N)^a + L_inf. Hernandez et al. 2022 (arXiv 2205.10487), section 2.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -38,7 +37,7 @@ class EffectiveSize:
         return self.size / parameters
 
 
-def effective_size(sizes: Sequence[float], values: Sequence[float], value: float, method: Method = "interpolate") -> EffectiveSize:
+def effective_size(sizes: ArrayLike, values: ArrayLike, value: float, method: Method = "interpolate") -> EffectiveSize:
     """N_eff of a run whose metric (a loss: the lower the better) is `value`, on the baseline of `values` at `sizes`.
 
     >>> found = effective_size([1e3, 1e4, 1e5, 1e6], [4.0, 2.0, 1.0, 0.5], 2.0 ** 0.5)

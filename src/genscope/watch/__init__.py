@@ -15,7 +15,6 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from genscope.verbs.watch import show
     from genscope.watch.alerts import Alert, alerts
     from genscope.watch.monitor import Monitor
     from genscope.watch.record import Run, read

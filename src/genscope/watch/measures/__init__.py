@@ -6,6 +6,7 @@ MEASURES = {
     "losses": "genscope.watch.measures.losses:Losses",
     "coherence": "genscope.watch.measures.gradients:Gradients",
     "weight_distance": "genscope.watch.measures.distance:Distance",
+    "copying": "genscope.watch.measures.copying:Copying",
 }
 """Name -> class."""
 DEFAULT = ("losses", "coherence", "weight_distance")
