@@ -193,7 +193,7 @@ def _smollm2() -> dict[str, float]:
 
     nets.peak()
     before, began = nets.resident(), time.process_time()
-    found = coherence(net, losses, {"tokens": tokens}, per_example=True, chunk=8)
+    found = coherence(net, losses, {"tokens": tokens}, per_example=True, chunk=2)
     return {"extra": nets.peak() - before, "seconds": time.process_time() - began, "answer": found.m_coherence}
 
 

@@ -1,21 +1,16 @@
 """Speed, memory and agreement of the difficulty instruments; scikit-dimension in an environment of its own.
 
-`python bench/hardness.py`: the intrinsic dimension and the class margin of 10,000 x 784 rows (MNIST's test set where $GENSCOPE_DATA has it, else noise of the same
+The intrinsic dimension and the class margin of 10,000 x 784 rows (MNIST's test set where $GENSCOPE_DATA has it, else noise of the same
 shape), and the dimension of Gaussian balls beside scikit-dimension's estimator of the same kind.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
-HERE = Path(__file__).parent
-PEERS = HERE.parent / ".venv-peers"
-SOURCE = HERE.parent / "src"
+SOURCE = Path(__file__).parent.parent / "src"
 
 OURS = """
 import json, resource, time
@@ -56,39 +51,26 @@ print(json.dumps({m: float(MLE().fit(np.load(f"{sys.argv[1]}/{m}.npy"), n_neighb
 """
 
 
-def run(code: str, *words: str, interpreter: str = sys.executable) -> dict[str, float]:
-    """A script in a process of its own; it prints one JSON object last."""
-    env = {**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"), "PYTHONPATH": str(SOURCE)}
-    done = subprocess.run([interpreter, "-c", code, *words], capture_output=True, text=True, check=True, env=env)
-    return json.loads(done.stdout.strip().splitlines()[-1])
-
-
-def say(what: str, value: str, wanted: str) -> None:
-    sys.stdout.write(f"{what:<66} {value:>14}   (wanted: {wanted})\n")
-    sys.stdout.flush()
-
-
-def peers() -> str:
-    """An environment with scikit-dimension."""
-    interpreter = str(PEERS / "bin" / "python")
-    if not (PEERS / ".dimension").exists():
-        subprocess.run([sys.executable, "-m", "venv", str(PEERS)], check=True)
-        subprocess.run(
-            [interpreter, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "scikit-dimension==0.5.0"], check=True
-        )
-        (PEERS / ".dimension").touch()
-    return interpreter
-
-
-if __name__ == "__main__":
-    found = run(OURS)
-    say(f"intrinsic dimension of 10,000 x 784 ({found['data']})", f"{found['seconds']:.1f} s", "<= 10 s")
-    say("  processor time", f"{found['cpu']:.1f} s", "-")
-    say("  peak memory of the process", f"{found['gib']:.2f} GiB", "<= 1 GiB")
-    say("class margin of the same, exact, all pairs", f"{found['margin_seconds']:.1f} s", "-")
+def hardness(
+    say: Callable[..., None], note: Callable[[str, str], None], python: Callable[..., dict[str, float]], peers: Callable[..., str]
+) -> None:
+    """Print the figures. python: runs a script in a process of its own; peers: makes the peers' environment and gives its interpreter."""
+    one = {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(SOURCE)}
+    found = python(OURS, env=one)
+    say(f"intrinsic dimension of 10,000 x 784 ({found['data']})", found["seconds"], " s", "<=", 10)
+    say("  peak memory of the process", found["gib"], " GiB", "<=", 1)
+    note("  processor time", f"{found['cpu']:.1f} s")
+    note("class margin of the same, exact, all pairs", f"{found['margin_seconds']:.1f} s")
     with tempfile.TemporaryDirectory() as folder:
-        ours = run(BALLS, folder)
-        theirs = run(PEER, folder, interpreter=peers())
+        ours = python(BALLS, folder, env=one)
+        theirs = python(PEER, folder, env=one, interpreter=peers(("scikit-dimension==0.5.0",)))
     for m in ours:
-        apart = abs(ours[m] / theirs[m] - 1)
-        say(f"Gaussian ball of dimension {m} in 20 coordinates, k = 20", f"{ours[m]:.3f}", f"scikit-dimension {theirs[m]:.3f}, apart {100 * apart:.2f} %, <= 5 %")  # fmt: skip
+        apart = 100 * abs(ours[m] / theirs[m] - 1)
+        say(
+            f"Gaussian ball of dimension {m} in 20 coordinates: apart from the peer",
+            apart,
+            " %",
+            "<=",
+            5,
+            f"{ours[m]:.3f}, scikit-dimension {theirs[m]:.3f}",
+        )

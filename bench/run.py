@@ -310,6 +310,24 @@ def coherence() -> None:
     bench_coherence.run(lambda wanted: peers(*wanted), say, note)
 
 
+def sequences() -> None:
+    from sequences import sequences as run
+
+    run(say, note)
+
+
+def hardness() -> None:
+    from hardness import hardness as run
+
+    run(say, note, python, peers)
+
+
+def ghost_batch_norm() -> None:
+    from ghost_batch_norm import run
+
+    run(say, note)
+
+
 PARTS = {
     "audits": audits,
     "genil": genil,
@@ -323,6 +341,9 @@ PARTS = {
     "study": study,
     "coherence": coherence,
     "difficulty": difficulty,
+    "hardness": hardness,
+    "sequences": sequences,
+    "ghost-batch-norm": ghost_batch_norm,
 }
 
 if __name__ == "__main__":

@@ -17,10 +17,12 @@ from genscope.core.seeds import Seed
 from genscope.interventions.label_noise import label_noise
 from genscope.interventions.median import M3, RA3, RM3, median_of_three
 from genscope.interventions.winsorize import WinsorizedSGD, winsorized_mean
+from genscope.measures import ghost
 from genscope.measures.coherence import (
     Data,
     classification,
     coherence,
+    cumulative_help,
     group_shares,
     invert_batch_coherence,
     jackknife,
@@ -300,6 +302,46 @@ def test_group_shares_sum_to_one_and_are_inner_products() -> None:
     total = rows.sum(0)
     assert sum(shares.values()) == pytest.approx(1.0, rel=1e-5)
     assert shares["a"] == pytest.approx(total @ rows[groups == "a"].sum(0) / (total @ total), rel=1e-4)
+
+
+def test_cumulative_help_adds_inner_products_up_over_the_steps() -> None:
+    rng, group = Seed("help").rng(), np.array([True, True, False, False, False])
+    by_step = rng.standard_normal((4, 5, 3)) + 0.5
+    found = [of_gradients(rows, per_example=True) for rows in by_step]
+    rates = [float(rows.sum(0) @ rows[group].sum(0)) / 2 for rows in by_step]
+    # steps 0, 1, 2 and 4: the step that was not measured is the mean of its neighbours
+    wanted = [0, (rates[0] + rates[1]) / 2, rates[0] / 2 + rates[1] + rates[2] / 2, rates[0] / 2 + rates[1] + 1.5 * rates[2] + rates[3]]
+    share, grad_sq = np.stack([one.share for one in found]), np.array([one.grad_sq for one in found])
+    assert cumulative_help(share, grad_sq, [0, 1, 2, 4], group) == pytest.approx(wanted, rel=1e-4)
+    with pytest.raises(UsageError, match="no example"):
+        cumulative_help(share, grad_sq, [0, 1, 2, 4], ~(group | True))
+    with pytest.raises(UsageError, match="for 3 steps"):
+        cumulative_help(share, grad_sq, [0, 1, 2], group)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_other_precisions(dtype: torch.dtype) -> None:
+    net = nn.Sequential(nn.Embedding(7, 6), nn.LayerNorm(6), nn.Flatten(), nn.Linear(18, 4)).to(dtype)
+    data = {"x": torch.randint(0, 7, (9, 3)), "y": torch.arange(9) % 4}
+    ghosts, loop = (coherence(net, classification, data, per_example=True, engine=engine) for engine in ("ghost", "loop"))
+    near = 1e-9 if dtype == torch.float64 else 0.05
+    assert ghosts.m_coherence == pytest.approx(loop.m_coherence, rel=near)
+    assert ghosts.share == pytest.approx(loop.share, rel=near, abs=near)
+
+
+def test_layers_let_go_of_their_gradients_while_the_graph_lives(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[ghost._Call] = []
+
+    class Watched(ghost._Call):
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args)
+            made.append(self)
+
+    monkeypatch.setattr(ghost, "_Call", Watched)
+    net = nn.Sequential(nn.Linear(6, 5), nn.LayerNorm(5), nn.Linear(5, 3))
+    coherence(net, classification, {"x": torch.randn(4, 6), "y": torch.tensor([0, 1, 2, 0])}, per_example=True)
+    assert len(made) == 6
+    assert all(call.slope is None and call.given.numel() == 0 for call in made)
 
 
 def test_learning_times() -> None:

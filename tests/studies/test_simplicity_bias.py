@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from genscope.core.errors import DataError, MissingError, TaskError, UsageError
 from genscope.core.seeds import Seed
-from genscope.interventions.ensemble import average, linear_stack
-from genscope.measures.block_randomization import Columns, Region, auc, block_randomized_scores, dependence_profile, scores
+from genscope.interventions.ensemble import average, linear_stack, net_stack
+from genscope.measures.block_randomization import Columns, Region, auc, block_randomized_scores, dependence_profile, positive_scores, scores
+from genscope.measures.linear_margin import linear_margin
 from genscope.measures.perturbation import perturbation_share, sgd_direction, svd_direction, universal_accuracy
 from genscope.studies import simplicity_bias
 from genscope.tasks import slabs
@@ -66,6 +68,24 @@ def test_margin_noise_caps_a_linear_classifier_at_one_minus_half_p() -> None:
         assert abs(float(((x[:, 0] > 0) == (y == 1)).mean()) - 0.95) < 0.005
 
 
+def test_sign_noise_caps_a_linear_classifier_at_one_minus_p_and_keeps_the_margin() -> None:
+    task = slabs.lms(7, 5, noise={0: 0.1}, noise_model="sign", train_rows=50_000, test_rows=50_000, rotate=False)
+    data = task.make(Seed("noise"))
+    for x, y in ((data.train_x, data.train_y), (data.test_x, data.test_y)):
+        assert abs(float(((x[:, 0] > 0) == (y == 1)).mean()) - 0.9) < 0.005
+        assert np.abs(x[:, 0]).min() >= 0.1 - 1e-6
+
+
+def test_margin_of_the_linear_coordinate_is_the_margin_of_the_data() -> None:
+    data = slabs.lms(5, 6, train_rows=20_000, test_rows=100).make(Seed("margin"))
+    alone = np.eye(6)[0]
+    assert linear_margin(3 * alone, 0.0, data.train_x, data.train_y, data.rotation) == pytest.approx(0.1, abs=1e-3)
+    assert linear_margin(3 * alone, 0.15, data.train_x, data.train_y, data.rotation) == pytest.approx(0.05, abs=1e-3)
+    assert linear_margin(-alone, 0.0, data.train_x, data.train_y, data.rotation) == pytest.approx(-1.0, abs=1e-3)
+    with pytest.raises(UsageError, match="length above 0"):
+        linear_margin(0 * alone, 0.0, data.train_x, data.train_y)
+
+
 def test_a_neutral_block_keeps_its_law_and_loses_the_label() -> None:
     made = [slabs.lms(5, 4, neutral=neutral, train_rows=20_000, test_rows=100, rotate=False).make(Seed("n")) for neutral in ((), (0,))]
     assert abs(np.corrcoef(made[1].train_x[:, 0], made[1].train_y)[0, 1]) < 0.03
@@ -95,7 +115,7 @@ def test_data_depends_on_its_seed_alone_and_splits_share_no_row() -> None:
     ("settings_", "said"),
     [
         ({"margin": 0.0}, "margin must be in"), ({"margin": 0.3}, "leaves no room for 5 slabs"), ({"neutral": (2,)}, "block 2 does not exist"), ({"width": -1.0}, "width must be above 0"),
-        ({"noise": {1: 0.1}}, "margin noise is for a linear block"), ({"blocks": (("slab4", 2),)}, "slabs must be 3, 5 or 7"), ({"train_rows": 1}, "at least 2"), ({"noise": {0: 2.0}}, "fraction"),
+        ({"noise": {1: 0.1}}, "noise is for a linear block"), ({"noise_model": "flip"}, "margin or sign"), ({"blocks": (("slab4", 2),)}, "slabs must be 3, 5 or 7"), ({"train_rows": 1}, "at least 2"), ({"noise": {0: 2.0}}, "fraction"),
     ],
 )  # fmt: skip
 def test_bad_slabs_are_refused(settings_: dict[str, object], said: str) -> None:
@@ -129,6 +149,17 @@ def test_a_model_of_one_coordinate_is_seen_to_rely_on_it() -> None:
     assert len({one["block_auc"] for one in found.repeats}) == 5
     swapped = block_randomized_scores(predict, data.test_x, data.test_y, block, Seed("s"), mode="swap")
     assert swapped.block_auc == 0.0
+    values = [one["block_auc"] for one in found.repeats]
+    spread = found.interval("block_auc")
+    half = stats.t.ppf(0.975, 4) * np.std(values, ddof=1) / np.sqrt(5)
+    assert (spread.low, spread.high) == pytest.approx((np.mean(values) - half, np.mean(values) + half))
+    with pytest.raises(UsageError, match="no 'auc'; there are block_auc"):
+        found.interval("auc")
+    positive = positive_scores(predict, data.test_x, data.test_y, block, Seed("q"))
+    # logit_1 - logit_0 = 2 x_0, uniform on [0.2, 2] for class 1; with the block of any row half of them are negative
+    assert positive["standard"] == pytest.approx([0.29, 0.65, 1.1, 1.55, 1.91], abs=0.05)
+    assert positive["rest"] == pytest.approx(positive["standard"])
+    assert positive["block"] == pytest.approx([-1.82, -1.1, 0, 1.1, 1.82], abs=0.35)
     profile = dependence_profile(predict, data.test_x, data.test_y, data.rotation, Seed("d"))
     assert abs(profile[0][0] - 0.5) < 0.03
     assert [one for one, _ in profile[1:]] == [1.0] * 5
@@ -219,6 +250,15 @@ def test_ensembles_average_and_stack() -> None:
     assert scores(average(members)(x), y)[1] < 0.8 < 0.99 < scores(linear_stack(members, x, y)(x), y)[1]
     with pytest.raises(UsageError, match="at least one"):
         average([])
+    # a label that no weighting of the members gives: the sign of their product
+    x = rng.standard_normal((2_000, 2))
+    y = (x[:, 0] * x[:, 1] > 0).astype(int)
+    product = [lambda r, k=k: np.stack([-r[:, k], r[:, k]], axis=1) for k in (0, 1)]
+    assert scores(linear_stack(product, x, y)(x), y)[1] < 0.6
+    stacked = net_stack(product, x, y, Seed("net"))
+    fresh = rng.standard_normal((2_000, 2))
+    assert scores(stacked(fresh), (fresh[:, 0] * fresh[:, 1] > 0).astype(int))[1] > 0.95
+    assert np.array_equal(stacked(fresh), net_stack(product, x, y, Seed("net"))(fresh))
 
 
 def test_dominoes_agree_as_told_and_share_no_image() -> None:

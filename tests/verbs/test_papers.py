@@ -22,7 +22,7 @@ from genscope.verbs.papers import search
 from genscope.verbs.report import report
 
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-TRAINED = [name for name in table() if name != "scylla"]
+TRAINED = [name for name in table() if study(name).own_parts()]
 
 
 def cli(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
@@ -36,7 +36,7 @@ def cli(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]
 @pytest.mark.parametrize("name", TRAINED)
 def test_every_study_works_at_smoke_scale_and_judges_nothing_there(name: str, tmp_path: Path) -> None:
     if any(part.data for part in study(name).parts.values()) and not os.environ.get("GENSCOPE_DATA"):
-        parts = [part for part, held in study(name).parts.items() if not held.data]
+        parts = [part for part in study(name).own_parts() if not study(name).parts[part].data]
     else:
         parts = None
     found = verb.run(name, scale="smoke", parts=parts, out=tmp_path / "a", workers=2)
@@ -44,7 +44,8 @@ def test_every_study_works_at_smoke_scale_and_judges_nothing_there(name: str, tm
     assert found.code == 0
     # an instrument claim with a single known answer may hold at any scale
     assert {entry["verdict"] for entry in found.about["claims"] if entry["kind"] == "phenomenon"} == {"inconclusive"}
-    assert all(entry["clauses"] for entry in found.about["claims"])
+    # a barely trained model may have no gap at all, and then no critical level that could move
+    assert all(entry["clauses"] or "a precondition does not hold" in entry["reason"] for entry in found.about["claims"])
     assert found.records["value"].is_not_nan().all()
     assert {"claim"} < set(found.records["arm"].unique())
     again = verb.run(name, scale="smoke", parts=parts, out=tmp_path / "b", workers=2)

@@ -113,13 +113,13 @@ class Verdict:
     rows: int
 
     def plain(self) -> dict[str, Any]:
-        """The board's form. effect and ci are those of the weakest clause: the first that does not hold, else the first."""
-        weakest = next((one for one in self.clauses if one.outcome != "holds"), self.clauses[0] if self.clauses else None)
-        shown = weakest.estimate if weakest else None
+        """The board's form. effect and ci are those of the first clause that does not hold, else of the first."""
+        clause = next((one for one in self.clauses if one.outcome != "holds"), self.clauses[0] if self.clauses else None)
+        shown = clause.estimate if clause else None
         return {
             "id": self.claim.id, "kind": self.claim.kind, "sentence": self.claim.sentence, "hash": self.claim.hash,
             "effect": shown.effect if shown else None, "ci": None if shown is None or shown.low is None else [shown.low, shown.high],
-            "n": self.rows, "smallest_detectable": weakest.smallest_detectable if weakest else None,
+            "n": self.rows, "smallest_detectable": clause.smallest_detectable if clause else None,
             "preconditions": list(self.preconditions), "verdict": self.verdict, "reason": self.reason,
             "clauses": [_plain_clause(one) for one in self.clauses],
         }  # fmt: skip

@@ -67,7 +67,8 @@ def write(root: Path) -> None:
     """Write docs/board.md and the README's part."""
     made = table(root / "results")
     (root / "docs" / "board.md").write_text(
-        f"# Board\n\nGenerated from `results/*.json` by `make board`. The effect shown is that of the weakest clause.\n\n{made}\n", "utf-8"
+        f"# Board\n\nGenerated from `results/*.json` by `make board`. The effect shown is that of the first clause that does not hold, else of the first.\n\n{made}\n",
+        "utf-8",
     )
     readme = root / "README.md"
     before, _, rest = readme.read_text("utf-8").partition(BEGIN)

@@ -47,26 +47,36 @@ def run_cells(
     progress: Progress,
     between: Callable[[pl.DataFrame], None] | None = None,
 ) -> Done:
-    """Compute what is not in the store and collect the records of all. `between` sees the records of the first three seeds before the others start."""
+    """Compute what is not in the store and collect the records of all. The first three seeds come first, and `between` sees their records as soon as they are
+    there; the workers do not wait for it.
+    """
     code = code_hash(type(study).__module__)
     keys = {cell.title: cell_key(store, study, cell, code) for cell in cells}
     missing = [cell for cell in cells if fresh or store.get(keys[cell.title]) is None]
     seeds = list(dict.fromkeys(cell.seed for cell in cells))
-    first = set(seeds[:PREFLIGHT_SEEDS])
+    first = [cell for cell in cells if cell.seed in seeds[:PREFLIGHT_SEEDS]]
+    missing.sort(key=lambda cell: cell.seed not in seeds[:PREFLIGHT_SEEDS])
     failed: dict[str, str] = {}
-    run = uuid4().hex if fresh else ""
+    awaited = {keys[cell.title] for cell in missing} & {keys[cell.title] for cell in first}
+    look = between if len(seeds) > PREFLIGHT_SEEDS else None
+    if look is not None and not awaited:
+        look(_collect(study, first, keys, store, dict(failed))[0])
+
+    def done(key: str) -> None:
+        if key in awaited:
+            awaited.remove(key)
+            if look is not None and not awaited:
+                look(_collect(study, first, keys, store, dict(failed))[0])
+
     with progress.work(f"{study.name}: cells", len(cells), len(cells) - len(missing)) as advance:
-        computed = _compute(study, [cell for cell in missing if cell.seed in first], keys, executor, run, failed, advance)
-        if between is not None and len(seeds) > PREFLIGHT_SEEDS:
-            between(_collect(study, [cell for cell in cells if cell.seed in first], keys, store, failed)[0])
-        computed += _compute(study, [cell for cell in missing if cell.seed not in first], keys, executor, run, failed, advance)
+        computed = _compute(study, missing, keys, executor, uuid4().hex if fresh else "", failed, advance, done)
     records, seconds = _collect(study, cells, keys, store, failed)
     return Done(records=records, failed=failed, computed=computed, seconds=seconds)
 
 
 def _compute(
-    study: Study, cells: Sequence[Cell], keys: dict[str, str], executor: Executor, fresh: str, failed: dict[str, str], advance: Advance
-) -> int:
+    study: Study, cells: Sequence[Cell], keys: dict[str, str], executor: Executor, fresh: str, failed: dict[str, str], advance: Advance, done: Callable[[str], None]
+) -> int:  # fmt: skip
     """Have cells computed; how many were. A store that cannot be written ends the run: what the other cells would find could not be kept either."""
     titles = {keys[cell.title]: cell.title for cell in cells}
     orders = ({"do": "cell", "study": where_is(study), "cell": asdict(cell), "key": keys[cell.title], "fresh": fresh} for cell in cells)
@@ -79,6 +89,7 @@ def _compute(
                 failed[titles[order["key"]]] = answer["error"]
             computed += bool(answer.get("computed"))
             advance(1)
+            done(order["key"])
     return computed
 
 

@@ -17,6 +17,7 @@ from scipy.stats import rankdata
 
 from genscope.core.errors import UsageError
 from genscope.core.seeds import Seed
+from genscope.core.stats import Interval, paired_t
 
 Predict = Callable[[np.ndarray], np.ndarray]
 """Rows -> logits (N, 2)."""
@@ -96,6 +97,14 @@ class BlockScores:
     rest_accuracy: float
     repeats: Sequence[dict[str, float]]
 
+    def interval(self, name: str) -> Interval:
+        """Mean of a randomised score (block_auc, block_accuracy, rest_auc, rest_accuracy) and its 95 % t interval over the repeats: what the drawing of
+        the permutation leaves open, not what other rows or another training would give.
+        """
+        if name not in self.repeats[0]:
+            raise UsageError(f"block-randomised scores have no {name!r}; there are {', '.join(self.repeats[0])}")
+        return paired_t([one[name] for one in self.repeats])
+
 
 def block_randomized_scores(
     predict: Predict,
@@ -132,6 +141,22 @@ def dependence_profile(
     """(AUC, accuracy) after randomising each single coordinate of the unrotated frame."""
     donor = x[seed.child("dependence").rng().permutation(len(x))]
     return [scores(predict(Columns((column,), rotation).replace(x, donor)), y) for column in range(x.shape[1])]
+
+
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+
+
+def positive_scores(
+    predict: Predict, x: np.ndarray, y: Int[np.ndarray, " N"], block: Block, seed: Seed
+) -> dict[str, Float[np.ndarray, " Q"]]:
+    """How the score logit_1 - logit_0 of rows of class 1 is spread, at `QUANTILES`: on the rows as they are ("standard"), with the block randomised
+    ("block") and with everything else randomised ("rest"). A model that leans on the block keeps its "standard" spread in "rest" and loses it in "block".
+    """
+    donor, positive = x[seed.child("positive scores").rng().permutation(len(x))], y == 1
+    if not positive.any():
+        raise UsageError("the scores of positive rows need a row of class 1")
+    versions = {"standard": x[positive], "block": block.replace(x, donor)[positive], "rest": block.replace_rest(x, donor)[positive]}
+    return {name: np.quantile((out := predict(rows))[:, 1] - out[:, 0], QUANTILES) for name, rows in versions.items()}
 
 
 def scores(logits: Float[np.ndarray, "N 2"], y: Int[np.ndarray, " N"]) -> tuple[float, float]:

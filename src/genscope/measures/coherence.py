@@ -168,6 +168,27 @@ def group_shares(share: Float[np.ndarray, " M"], groups: Sequence[Any] | np.ndar
     return {group: float(share[labels == group].sum() / len(share)) for group in dict.fromkeys(labels.tolist())}
 
 
+def cumulative_help(
+    share: Float[np.ndarray, "S M"], grad_sq: Float[np.ndarray, " S"], steps: Sequence[int] | np.ndarray, rows: np.ndarray
+) -> Float[np.ndarray, " S"]:
+    """i^p_t = (1/|p|) sum over steps up to t of <g, g^p>, with summed gradients g: how much a group's examples were helped so far, each on average.
+
+    share, grad_sq: `Coherence.share` and `.grad_sq` at each measured step; between two of them the trapezoid stands for the steps that were not measured.
+    rows: the examples of the group (a mask, or places). 0 at the first step.
+
+    >>> cumulative_help(np.ones((3, 4)), np.full(3, 0.5), [0, 1, 3], np.array([True, True, False, False]))
+    array([0., 2., 6.])
+    """
+    m, at = share.shape[1], np.asarray(steps, float)
+    if share.shape[0] != len(at) or len(grad_sq) != len(at):
+        raise UsageError(f"{share.shape[0]} rows of shares and {len(grad_sq)} squared gradients for {len(at)} steps")
+    mine = share[:, rows]
+    if not mine.shape[1]:
+        raise UsageError("the group has no example")
+    rate = m * np.asarray(grad_sq, float) * mine.mean(1, dtype=float)
+    return np.concatenate([[0.0], np.cumsum(np.diff(at) * (rate[1:] + rate[:-1]) / 2)])
+
+
 def learning_times(correct: Int[np.ndarray, "S M"], steps: Sequence[int]) -> tuple[Float[np.ndarray, " M"], Float[np.ndarray, " M"]]:
     """(learnt_first, learnt_last) of every example: the first step at which it is correct, and the first from which it stays so; infinite when never.
 
@@ -181,6 +202,11 @@ def learning_times(correct: Int[np.ndarray, "S M"], steps: Sequence[int]) -> tup
     wrong = ~held
     last = np.where(wrong.any(0), len(steps) - wrong[::-1].argmax(0), 0)
     return at[first], at[last]
+
+
+def _zeros(names: Mapping[str, nn.Parameter]) -> dict[str, Tensor]:
+    """A sum of gradients to begin with, in float32 at least."""
+    return {name: torch.zeros_like(p, dtype=torch.promote_types(p.dtype, torch.float32)) for name, p in names.items()}
 
 
 def _size(data: Data) -> int:
@@ -227,7 +253,7 @@ _Found = tuple[dict[str, Tensor], Tensor, dict[str, Tensor], Tensor | None]
 def _ghost(
     net: nn.Module, losses: Losses, data: Data, names: Mapping[str, nn.Parameter], chunk: int, per_example: bool, engine: str
 ) -> _Found:
-    m, total, norms, by_module = _size(data), {name: torch.zeros_like(p, dtype=torch.float32) for name, p in names.items()}, [], {}
+    m, total, norms, by_module = _size(data), _zeros(names), [], {}
     with Ghost(net, names) as ghost:
         for part in _chunks(data, chunk):
             b = _rows(part)
@@ -236,7 +262,7 @@ def _ghost(
             slopes = _slopes(value, names, ghost.spared())
             for name, slope in {**slopes, **ghost.totals()}.items():
                 if slope is not None:
-                    total[name] += slope.float().to(total[name].device)
+                    total[name] += slope.to(total[name])
             found = ghost.squared_norms()
             for name, values in found.items():
                 by_module.setdefault(name, []).append(values)
@@ -263,11 +289,11 @@ def _slopes(value: Tensor, names: Mapping[str, nn.Parameter], spared: frozenset[
 def _explicit(
     net: nn.Module, losses: Losses, data: Data, names: Mapping[str, nn.Parameter], chunk: int, per_example: bool, engine: str
 ) -> _Found:
-    m, total, dots = _size(data), {name: torch.zeros_like(p, dtype=torch.float32) for name, p in names.items()}, []
+    m, total, dots = _size(data), _zeros(names), []
     squares: dict[str, list[Tensor]] = {name: [] for name in names}
     for part in _chunks(data, chunk):
         for name, g in per_example_gradients(net, losses, part, engine).items():
-            total[name] += g.float().sum(0)
+            total[name] += g.to(total[name].dtype).sum(0)
             squares[name].append(g.double().flatten(1).pow(2).sum(1))
     norms = {name: torch.cat(values) for name, values in squares.items()}
     if per_example:

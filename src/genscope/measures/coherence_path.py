@@ -29,13 +29,14 @@ class CoherencePath:
         self.accuracy: list[float] = []
         self.correct: list[np.ndarray] = []
         self.share: list[np.ndarray] = []
+        self.grad_sq: list[float] = []
         self._weights: list[torch.Tensor] = []
 
     def arrays(self) -> dict[str, np.ndarray]:
         """What was seen, checkpoints along the first axis."""
         return {
             "steps": np.array(self.steps), "m_coherence": np.array(self.c), "accuracy": np.array(self.accuracy), "correct": np.stack(self.correct),
-            "share": np.stack(self.share).astype(np.float32),
+            "share": np.stack(self.share).astype(np.float32), "grad_sq": np.array(self.grad_sq),
         }  # fmt: skip
 
     def train(self, lr: float, steps: int, at: Sequence[int], seed: Seed, until: float) -> int:
@@ -60,6 +61,7 @@ class CoherencePath:
         self.accuracy.append(float(correct.mean()))
         self.correct.append(correct)
         self.share.append(found.share)
+        self.grad_sq.append(found.grad_sq)
         self._weights.append(torch.cat([p.detach().flatten() for p in self.net.parameters()]).clone())
         return self.accuracy[-1]
 

@@ -1,6 +1,6 @@
 """Small classifiers fitted on all folds but one, each with its training dynamics: sparse logistic regression on words, or a small net on numbers.
 
-Every row gets class probabilities from models that did not see it (out of sample) and the dynamics of those that did, averaged. scikit-learn does the fitting; on
+Every row gets class probabilities from models that did not see it (out of sample), and the dynamics and coherence help of those that did, averaged. scikit-learn does the fitting; on
 one core 10,000 short texts or 10,000 rows of 784 numbers take some tens of seconds.
 """
 
@@ -10,26 +10,52 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float, Int
+from scipy.special import expit
 
 from genscope.core.errors import DataError, missing_extra
 from genscope.core.seeds import Seed
+from genscope.measures.layer_help import layer_help
 from genscope.measures.training_dynamics import Dynamics
 
+if TYPE_CHECKING:
+    import polars as pl
+
+VANISHED = 1e-3
+"""Squared length of a gradient, of their mean, at which help is no longer asked for."""
 WORDS = 1 << 18
 """Hashed word and word-pair features of a text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CrossFit:
-    """p: out-of-sample probabilities; dynamics: of every row, averaged over the models that trained on it (right: by most of them); accuracy: out of sample."""
+    """p: out-of-sample probabilities; dynamics: of every row, averaged over the models that trained on it (right: by most of them); accuracy: out of sample;
+    help: after the first epoch, how much a step on all training rows lowers the row's loss, of what its own step would (`measures.layer_help`; negative: it is
+    hurt), averaged likewise; NaN where the gradient had vanished in all of them.
+    """
 
     p: Float[np.ndarray, "N C"]
     dynamics: Dynamics
     accuracy: float
+    help: Float[np.ndarray, " N"]
+
+    def difficulty(self, y: Int[np.ndarray, " N"]) -> pl.DataFrame:
+        """Difficulty tables of the rows, which are named by their places: those of the data map, and the notions loss (out of sample), learning time (epochs;
+        one more than the last where the row never stays right) and help.
+        """
+        import polars as pl
+
+        from genscope.core.difficulty import difficulty_columns
+
+        ids, right = self.dynamics.ids, self.dynamics.right
+        stays = np.flip(np.logical_and.accumulate(np.flip(right, 0), 0), 0)
+        times = np.array([*self.dynamics.epochs, self.dynamics.epochs[-1] + 1])[np.where(stays.any(0), stays.argmax(0), len(right))]
+        loss = -np.log(np.maximum(self.p[np.arange(len(y)), y], 1e-9))
+        more = [("loss", loss), ("learning time", times.astype(float)), ("help", self.help)]
+        return pl.concat([self.dynamics.difficulty(), *(difficulty_columns(name, ids, values) for name, values in more)])
 
 
 def cross_fit_texts(texts: Sequence[str], y: Int[np.ndarray, " N"], seed: Seed, *, folds: int = 5, epochs: int = 10, advance: Callable[[int], Any] = lambda n: None) -> CrossFit:  # fmt: skip
@@ -51,7 +77,7 @@ def cross_fit_texts(texts: Sequence[str], y: Int[np.ndarray, " N"], seed: Seed, 
     def model(number: int) -> Any:
         return SGDClassifier(loss="log_loss", alpha=1e-5, average=True, random_state=seed.child("model", number).integer(31))
 
-    return _cross_fit(x, y, model, seed, folds, epochs, advance)
+    return _cross_fit(x, y, model, _of_regression, seed, folds, epochs, advance)
 
 
 def cross_fit_arrays(x: Float[np.ndarray, "N D"], y: Int[np.ndarray, " N"], seed: Seed, *, folds: int = 5, epochs: int = 10, advance: Callable[[int], Any] = lambda n: None) -> CrossFit:  # fmt: skip
@@ -73,12 +99,28 @@ def cross_fit_arrays(x: Float[np.ndarray, "N D"], y: Int[np.ndarray, " N"], seed
             random_state=seed.child("model", number).integer(31),
         )
 
-    return _cross_fit(rows, y, model, seed, folds, epochs, advance)
+    return _cross_fit(rows, y, model, _of_net, seed, folds, epochs, advance)
+
+
+def _of_regression(model: Any, x: Any, y: np.ndarray) -> list[tuple[Any, np.ndarray]]:
+    """The one layer of a logistic regression (one against the rest where there are more than two classes) with the slopes of its losses."""
+    scores = model.decision_function(x)
+    wanted = (y == 1)[:, None] if scores.ndim == 1 else y[:, None] == np.arange(scores.shape[1])
+    return [(x, expit(scores.reshape(len(y), -1)) - wanted)]
+
+
+def _of_net(model: Any, x: np.ndarray, y: np.ndarray) -> list[tuple[Any, np.ndarray]]:
+    """The two layers of a net with one hidden layer of ReLU units and a logistic or softmax output."""
+    (first, last), biases = model.coefs_, model.intercepts_
+    hidden = np.maximum(x @ first + biases[0], 0)
+    p = model.predict_proba(x)
+    slope = p[:, 1:] - y[:, None] if last.shape[1] == 1 else p - (y[:, None] == np.arange(p.shape[1]))
+    return [(x, (slope @ last.T) * (hidden > 0)), (hidden, slope)]
 
 
 def _cross_fit(
-    x: Any, y: np.ndarray, model: Callable[[int], Any], seed: Seed, folds: int, epochs: int, advance: Callable[[int], Any]
-) -> CrossFit:
+    x: Any, y: np.ndarray, model: Callable[[int], Any], layers: Callable[[Any, Any, np.ndarray], list[tuple[Any, np.ndarray]]], seed: Seed, folds: int, epochs: int, advance: Callable[[int], Any]
+) -> CrossFit:  # fmt: skip
     classes = int(y.max()) + 1
     counts = np.bincount(y, minlength=classes)
     if folds < 2 or epochs < 1 or counts.min() < folds:
@@ -87,7 +129,7 @@ def _cross_fit(
         )
     fold = _folds(y, folds, seed.child("folds"))
     p = np.zeros((len(y), classes))
-    gold, right = np.zeros((epochs, len(y))), np.zeros((epochs, len(y)))
+    gold, right, helped = np.zeros((epochs, len(y))), np.zeros((epochs, len(y))), np.full((folds, len(y)), np.nan)
     for number in range(folds):
         train, test = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
         one, order = model(number), seed.child("order", number).rng()
@@ -97,10 +139,18 @@ def _cross_fit(
             seen = _probabilities(one, x[train])
             gold[epoch, train] += seen[np.arange(len(train)), y[train]] / (folds - 1)
             right[epoch, train] += (seen.argmax(1) == y[train]) / (folds - 1)
+            if epoch == 0:
+                helped[number, train] = layer_help(layers(one, x[train], y[train]), VANISHED)
             advance(1)
         p[test] = _probabilities(one, x[test])
     dynamics = Dynamics(ids=tuple(map(str, range(len(y)))), gold=np.clip(gold, 0, 1), right=right > 0.5, epochs=tuple(range(1, epochs + 1)))
-    return CrossFit(p=p, dynamics=dynamics, accuracy=float((p.argmax(1) == y).mean()))
+    return CrossFit(p=p, dynamics=dynamics, accuracy=float((p.argmax(1) == y).mean()), help=_mean_of_known(helped))
+
+
+def _mean_of_known(values: Float[np.ndarray, "K N"]) -> Float[np.ndarray, " N"]:
+    known = np.isfinite(values)
+    count = known.sum(0)
+    return np.divide(np.where(known, values, 0).sum(0), count, out=np.full(values.shape[1], np.nan), where=count > 0)
 
 
 def _probabilities(model: Any, x: Any) -> np.ndarray:

@@ -29,6 +29,10 @@ class _Call:
     """Whether the input depends on trained parameters."""
     slope: Tensor | None = None
 
+    def drop(self) -> None:
+        """Let go of both: the hook that holds this call lives as long as the graph, which would otherwise keep every layer's gradients to the end."""
+        self.given, self.slope = self.given.new_empty(0), None
+
 
 @dataclass(slots=True)
 class _Calls:
@@ -122,6 +126,7 @@ class Ghost:
             else:
                 return
         layer.made.remove(call)
+        call.drop()
 
     def squared_norms(self) -> dict[str, Tensor]:
         """|g_z|^2 of every example (float64), by module; the cross terms of tied matrices stand with the first module that holds them."""
@@ -305,12 +310,15 @@ def _dot(layer: _Calls, call: _Call, mean: Mapping[str, Tensor], b: int) -> Tens
         a_BTI, e_BTO = _linear_parts(layer, [call], b)
         found = torch.zeros(b, device=a_BTI.device)
         if "weight" in layer.own:
-            found = found + ((a_BTI @ mean[layer.own["weight"]].float().T) * e_BTO).sum((1, 2))
+            found = found + ((a_BTI @ mean[layer.own["weight"]].to(a_BTI.dtype).T) * e_BTO).sum((1, 2))
         if "bias" in layer.own:
-            found = found + e_BTO.sum(1) @ mean[layer.own["bias"]].float()
+            found = found + e_BTO.sum(1) @ mean[layer.own["bias"]].to(e_BTO.dtype)
         return found
     if isinstance(layer.module, nn.Embedding):
         tokens_BT, slopes_BTO = _tokens(layer, [call], b)
-        return (mean[layer.own["weight"]].float()[tokens_BT] * slopes_BTO).sum((1, 2))
+        return (mean[layer.own["weight"]].to(slopes_BTO.dtype)[tokens_BT] * slopes_BTO).sum((1, 2))
     made = _made(layer, call, b)
-    return torch.stack([made[key].float().flatten(1) @ mean[name].float().flatten() for key, name in layer.own.items()]).sum(0)
+    exact = {key: torch.promote_types(one.dtype, torch.float32) for key, one in made.items()}
+    return torch.stack([made[key].to(exact[key]).flatten(1) @ mean[name].to(exact[key]).flatten() for key, name in layer.own.items()]).sum(
+        0
+    )

@@ -77,6 +77,30 @@ def _dots(rows: Sequence[Mapping[str, Any]], series: Sequence[str], value: str, 
     return finished(alt.layer(seeds, rules, means), max(120, 17 * len(places) * max(1, len(series)) + 20))
 
 
+def spreads(rows: Sequence[Mapping[str, Any]], *, title: str, value: str, caption: str = "") -> Chart:
+    """Distributions by their quantiles, one line each. rows: where, what (name in the legend), q5, q25, q50, q75, q95."""
+    import altair as alt
+
+    places, series = (list(dict.fromkeys(row[name] for row in rows)) for name in ("where", "what"))
+    y = alt.Y("where:N", sort=places, title=None, axis=alt.Axis(labelLimit=190, grid=True, ticks=False, domain=False))
+    dodge = alt.YOffset("what:N", sort=series, scale=alt.Scale(paddingOuter=0.6))
+    colour = alt.Color(
+        "what:N", sort=series, scale=alt.Scale(domain=series, range=list(COLOURS[: len(series)])),
+        legend=alt.Legend(title=None, orient="top", columns=1, labelLimit=300),
+    )  # fmt: skip
+    base = alt.Chart(plain_data(alt, rows)).encode(
+        y=y,
+        yOffset=dodge,
+        color=colour,
+        tooltip=["where:N", "what:N", *(alt.Tooltip(f"q{q}:Q", format=".2f") for q in (5, 25, 50, 75, 95))],
+    )
+    line = base.mark_rule(strokeWidth=1.5).encode(x=alt.X("q5:Q", title=value), x2="q95:Q")
+    middle = base.mark_rule(strokeWidth=6, opacity=0.45).encode(x=alt.X("q25:Q", title=value), x2="q75:Q")
+    median = base.mark_tick(thickness=3, size=12).encode(x=alt.X("q50:Q", title=value))
+    tall = max(120, 17 * len(places) * max(1, len(series)) + 20)
+    return Chart(finished(alt.layer(line, middle, median), tall), title, caption, alt=f"{title}: quantiles of {value} by condition")
+
+
 def curves(
     rows: Sequence[Mapping[str, Any]],
     *,

@@ -89,7 +89,7 @@ def show_study(about: Mapping[str, Any], page: Path) -> None:
     columns = (
         Column("claim", "claim"),
         Column("verdict", "verdict"),
-        Column("effect", "weakest clause", "fine"),
+        Column("effect", "effect", "fine"),
         Column("n", "n", "count"),
         Column("placebo", "placebo"),
         Column("why", "why"),

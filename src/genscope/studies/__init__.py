@@ -18,6 +18,7 @@ PAPERS = {
     "rasp-length": "genscope.studies.rasp_length:RaspLength",
     "genil": "genscope.studies.genil:GeniL",
     "scylla": "genscope.studies.scylla:Scylla",
+    "large-batch": "genscope.studies.large_batch:LargeBatch",
 }
 """Name -> "module:class"."""
 

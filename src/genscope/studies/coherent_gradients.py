@@ -195,47 +195,9 @@ class CoherentGradients(Study):
         return {"coherence": _run_coherence, "suppression": _run_suppression, "easy and hard": _run_half}[cell.part](cell, lab, size)
 
     def figures(self, records: pl.DataFrame) -> Sequence[Block]:
-        import polars as pl
+        from genscope.studies.coherent_gradients_figures import figures
 
-        from genscope.pages.study_charts import arms_by_condition, curves
-
-        path = records.filter((pl.col("metric") == "m_coherence") & (pl.col("arm") == "claim") & (pl.col("step") > 0))
-        lines = [
-            {"name": condition, "x": step, "y": value, "detail": f"{condition} {seed}"}
-            for condition, step, value, seed in path.select("condition", "step", "value", "seed").rows()
-        ]  # fmt: skip
-        blocks: list[Block] = []
-        if lines:
-            blocks.append(curves(lines, title="Coherence along training", x="step (log scale)", y="m-coherence of the training set (log scale)", log_x=True, log_y=True,
-                                 caption="How many examples a step on one example helps. 1: each helps itself only. One line a seed."))  # fmt: skip
-        blocks += _beside_a_random_walk(records.filter((pl.col("condition") == "random labels") & (pl.col("arm") == "claim")))
-        if len(records.filter(pl.col("part") == "suppression")):
-            names = {"corrupt_accuracy": "corrupt labels learned", "test_accuracy": "test accuracy"}
-            order = ["SGD", "RA3", "M3", "RM3", "winsorized 2", "winsorized 8"]
-            blocks.append(arms_by_condition(records.filter(pl.col("part") == "suppression"), names, title="What suppression does", value="fraction", conditions=order,
-                                            caption="Share of wrong training labels learned, and accuracy on clean test images; the placebo runs plain SGD under every name."))  # fmt: skip
-        way = records.filter((pl.col("metric") == "corrupt_accuracy_on_the_way") & (pl.col("arm") == "claim"))
-        if len(way):
-            lines = [
-                {"name": condition, "x": step, "y": value, "detail": f"{condition} {seed}"}
-                for condition, step, value, seed in way.select("condition", "step", "value", "seed").rows()
-            ]  # fmt: skip
-            blocks.append(curves(lines, title="How memorization comes", x="updates", y="corrupt labels learned", caption="One line a seed. The claim is judged at the last update; where a rule only delays, the lines meet."))  # fmt: skip
-        return blocks
-
-
-def _beside_a_random_walk(records: pl.DataFrame) -> list[Block]:
-    """What C14.2's factor is when the weights wander: its placebo leaves the choice of a maximum after a minimum untested."""
-    from genscope.pages.blocks import Note
-
-    found = {
-        name: sorted(records.filter(records["metric"] == name)["value"].to_list()) for name in ("rise_ratio", "random_walk_rise_ratio")
-    }
-    if not all(found.values()):
-        return []
-    real, walk = (", ".join(f"{value:.1f}" for value in values) for values in found.values())
-    said = f"Maximum over minimum of m-coherence on random labels, by seed: {real} in training; {walk} when the weights move by random directions of the same step lengths. A factor of 2 alone would not tell them apart in every seed; the size of the rise does."
-    return [Note([said], "C14.2 beside a random walk")]
+        return figures(records)
 
 
 def _net(width: int) -> MLP:
@@ -276,16 +238,17 @@ def _run_coherence(cell: Cell, lab: Lab, size: Size) -> list[Record]:
             cell.record("random_walk_rise_ratio", about["walk_ratio"], "ratio"),
         ]  # fmt: skip
     if cell.condition == "half random labels":
-        records += _pristine_records(cell, held, about["steps"])
+        corrupt = held["corrupt"]
+        if cell.settings.get("permute_tags"):
+            corrupt = Seed(WORD, "tags", cell.seed).rng().permutation(corrupt)
+        records += _pristine_records(cell, held, corrupt, about["steps"]) + _group_records(cell, held, corrupt)
     return records
 
 
-def _pristine_records(cell: Cell, held: dict[str, np.ndarray], last: int) -> list[Record]:
+def _pristine_records(cell: Cell, held: dict[str, np.ndarray], corrupt: np.ndarray, last: int) -> list[Record]:
     from genscope.measures.coherence import learning_times
 
-    corrupt, steps = held["corrupt"], held["steps"]
-    if cell.settings.get("permute_tags"):
-        corrupt = Seed(WORD, "tags", cell.seed).rng().permutation(corrupt)
+    steps = held["steps"]
     times = np.minimum(learning_times(held["correct"], steps.tolist())[1], last)
     pristine_part = held["share"][:, ~corrupt].sum(1) / held["share"].shape[1]
     early = np.arange(max(1, round(0.3 * last)) + 1)
@@ -295,6 +258,22 @@ def _pristine_records(cell: Cell, held: dict[str, np.ndarray], last: int) -> lis
         cell.record("corrupt_accuracy", float(held["correct"][-1][corrupt].mean()), n=int(corrupt.sum())),
         cell.record("pristine_share", float((~corrupt).mean()), n=len(corrupt)),
     ]
+
+
+def _group_records(cell: Cell, held: dict[str, np.ndarray], corrupt: np.ndarray) -> list[Record]:
+    """f^p and f^c at every checkpoint, and their cumulative help i^p and i^c (no claim)."""
+    from genscope.measures.coherence import cumulative_help
+
+    records = []
+    for group, rows in (("pristine", ~corrupt), ("corrupt", corrupt)):
+        part = held["share"][:, rows].sum(1) / held["share"].shape[1]
+        help_so_far = cumulative_help(held["share"], held["grad_sq"], held["steps"], rows)
+        for step, one, total in zip(held["steps"].tolist(), part, help_so_far, strict=True):
+            records += [
+                cell.record(f"{group}_share_of_step", float(one), step=step),
+                cell.record(f"{group}_cumulative_help", float(total), "squared gradient x steps", int(rows.sum()), step=step),
+            ]
+    return records
 
 
 def _follow_coherence(cell: Cell, size: Size) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

@@ -353,8 +353,13 @@ def _networks(cell: Cell, lab: Lab, size: Size) -> list[Record]:
 
 
 def _chances(cell: Cell, lab: Lab, size: Size, pool: _Pool) -> dict[str, np.ndarray]:
-    """Probability of the right class, and whether it is the answer, of every network after every number of updates."""
+    """Probability of the right class, and whether it is the answer, of every network after every number of updates; and each item's coherence help at the
+    first of them, where no gradient has vanished yet: how much of its own step's gain the mean step of all items gives it.
+    """
+    import torch
+
     from genscope.engine.lab import predictor
+    from genscope.measures.coherence import classification, coherence
     from genscope.models.nets import MLP
     from genscope.tasks.digits import digit_splits
     from genscope.training.recipe import Optimizer, Recipe
@@ -362,27 +367,31 @@ def _chances(cell: Cell, lab: Lab, size: Size, pool: _Pool) -> dict[str, np.ndar
     def made() -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         x, y, _, _ = digit_splits(600, Seed(WORD, "pool", cell.seed))
         found = np.empty((len(size.widths) * size.runs, len(size.steps), len(pool.y)), np.float32)
-        right = np.empty(found.shape, np.uint8)
+        right, helped = np.empty(found.shape, np.uint8), np.empty((len(found), len(pool.y)))
         for run in range(len(found)):
             for k, updates in enumerate(size.steps):
                 recipe = Recipe(
                     net=MLP(inputs=64, width=size.widths[run % len(size.widths)], depth=1, outputs=10), data=["digits", 600, cell.seed], batch=64, updates=updates,
                     optimizer=Optimizer(kind="adam", lr=0.01), seed=Seed(WORD, "network", cell.seed, run),
                 )  # fmt: skip
-                logits = predictor(lab.train(recipe, lambda _: (x, y)).net)(pool.x)
+                net = lab.train(recipe, lambda _: (x, y)).net
+                logits = predictor(net)(pool.x)
+                if k == 0:
+                    rows = {"x": torch.from_numpy(pool.x), "y": torch.from_numpy(pool.y)}
+                    helped[run] = coherence(net, classification, rows, per_example=True, chunk=len(pool.y)).help
                 p = np.exp(logits - logits.max(1, keepdims=True))
                 found[run, k] = (p / p.sum(1, keepdims=True))[np.arange(len(pool.y)), pool.y]
                 right[run, k] = logits.argmax(1) == pool.y
-        return {"chance": found, "right": right}, {}
+        return {"chance": found, "right": right, "help": helped}, {}
 
     return lab.keep("network pool", [WORD, cell.seed, list(size.steps), list(size.widths), size.runs], made)[0]
 
 
 def _notions(pool: _Pool, irt: pl.DataFrame, chance: Mapping[str, np.ndarray], size: Size, seed: int) -> pl.DataFrame:
-    """The difficulty table of the items: from the pool's record IRT, Glicko-2 and the wrong rate, from the networks' training loss, confidence, variability, learning time."""
+    """The difficulty table of the items: from the pool's record IRT, Glicko-2 and the wrong rate, from the networks' training loss, confidence, variability, learning time and coherence help."""
     from genscope.core.difficulty import difficulty_columns, joined
 
-    p, right, items = chance["chance"].astype(float), chance["right"].astype(bool), pool.record.items
+    p, right, items, helped = chance["chance"].astype(float), chance["right"].astype(bool), pool.record.items, chance["help"]
     runs = len(p)
     loss = -np.log(np.maximum(p[:, -1], 1e-9))
     # the first step from which the answer stays right; beyond the last where it never does
@@ -401,6 +410,7 @@ def _notions(pool: _Pool, irt: pl.DataFrame, chance: Mapping[str, np.ndarray], s
             difficulty_columns("confidence", items, p.mean((0, 1)), p.mean(1).std(0, ddof=1) / np.sqrt(runs), **over),
             difficulty_columns("variability", items, p.std(1).mean(0), p.std(1).std(0, ddof=1) / np.sqrt(runs), **over),
             difficulty_columns("learning time", items, time.mean(0), time.std(0, ddof=1) / np.sqrt(runs), **over),
+            difficulty_columns("help", items, helped.mean(0), helped.std(0, ddof=1) / np.sqrt(runs), **over),
         ]
     )
 

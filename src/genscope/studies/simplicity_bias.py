@@ -17,7 +17,17 @@ from genscope.core.seeds import Seed
 from genscope.engine.lab import Lab, predictor
 from genscope.engine.study import Cell, Paper, Part, Placebo, Published, Scale, Study
 from genscope.interventions.ensemble import average
-from genscope.measures.block_randomization import Block, Columns, Predict, Region, block_randomized_scores, dependence_profile, scores
+from genscope.measures.block_randomization import (
+    QUANTILES,
+    Block,
+    Columns,
+    Predict,
+    Region,
+    block_randomized_scores,
+    dependence_profile,
+    positive_scores,
+    scores,
+)  # fmt: skip
 from genscope.measures.perturbation import perturbation_share, svd_direction, universal_accuracy
 from genscope.tasks import dominoes, slabs
 from genscope.tasks.images import MNIST, cifar10, mnist_test, mnist_train
@@ -225,13 +235,9 @@ class SimplicityBias(Study):
         return (_run_slabs if cell.part == "slabs" else _run_dominoes)(cell, lab, SIZES[cell.settings["scale"]])
 
     def figures(self, records: pl.DataFrame) -> Sequence[PageBlock]:
-        from genscope.pages.study_charts import arms_by_condition
+        from genscope.studies.simplicity_bias_figures import figures
 
-        names = {"standard_auc": "as it is", "block_auc": "simplest block randomised", "rest_auc": "everything else randomised"}
-        return [
-            arms_by_condition(records, names, title="What the networks use", value="AUC",
-                              caption="AUC on test rows: as they are, with the simplest block randomised, and with everything else randomised. Each small point is a seed; 0.5 is chance.")
-        ]  # fmt: skip
+        return figures(records)
 
 
 # --- slabs
@@ -277,6 +283,7 @@ def _run_slabs(cell: Cell, lab: Lab, size: Size) -> list[Record]:
     block = Columns(_block_columns(cell, task), data.rotation)
     records = [
         *_score_records(cell, predict, data.test_x, data.test_y, block),
+        *_positive_records(cell, predict, data.test_x, data.test_y, block),
         cell.record("train_accuracy", trained.accuracy, n=len(data.train_x)),
         cell.record("train_loss", trained.loss, "nats", len(data.train_x)),
         cell.record("updates", trained.updates, "count"),
@@ -286,7 +293,8 @@ def _run_slabs(cell: Cell, lab: Lab, size: Size) -> list[Record]:
         records += _ensemble_records(cell, lab, size, task, data, predict, block)
     if cell.condition in ("LMS-5", "MS-(5,7)") and "claim" in cell.arms:
         profile = dependence_profile(predict, data.test_x, data.test_y, data.rotation, Seed(WORD, "dependence", cell.seed))
-        records += [cell.record("coordinate_auc", one, coordinate=k) for k, (one, _) in enumerate(profile)]
+        for k, (area, accuracy) in enumerate(profile):
+            records += [cell.record("coordinate_auc", area, coordinate=k), cell.record("coordinate_accuracy", accuracy, coordinate=k)]
     return records
 
 
@@ -305,6 +313,16 @@ def _score_records(cell: Cell, predict: Predict, x: np.ndarray, y: np.ndarray, b
         "accuracy_lost_without_rest": found.standard_accuracy - found.rest_accuracy, "auc_gap": found.rest_auc - found.block_auc,
     }  # fmt: skip
     return [cell.record(name, value, n=len(x), condition=condition) for name, value in values.items()]
+
+
+def _positive_records(cell: Cell, predict: Predict, x: np.ndarray, y: np.ndarray, block: Block) -> list[Record]:
+    """How the scores of positive rows are spread (no claim)."""
+    found = positive_scores(predict, x, y, block, Seed(WORD, "positive scores", cell.condition, cell.seed))
+    return [
+        cell.record("positive_score", float(value), "logit difference", int((y == 1).sum()), rows=rows, quantile=quantile)
+        for rows, values in found.items()
+        for quantile, value in zip(QUANTILES, values, strict=True)
+    ]
 
 
 def _perturbation_records(cell: Cell, net: Any, predict: Predict, data: slabs.SlabSplits, rows: int = 2_000) -> list[Record]:

@@ -32,7 +32,8 @@ class Slabs:
 
     rows: training and test rows; blocks: (kind, number of coordinates), in column order; width: B; margin: g in (0, 1);
     neutral: blocks (by place) drawn independently of the label, in training and test, their marginal law unchanged;
-    noise: block place -> fraction p of all rows whose values are replaced by Uniform[-m, m] whatever the label (a linear block only);
+    noise: block place -> fraction p of all rows, training and test, whose values in it are corrupted (a linear block only): replaced by Uniform[-m, m]
+    whatever the label (`noise_model` margin), or with their sign flipped (sign; the coordinate alone is then right in 1 - p of the rows, not 1 - p/2);
     rotate: multiply by a random orthogonal matrix, so that no coordinate is axis aligned.
     """
 
@@ -43,6 +44,7 @@ class Slabs:
     margin: float = 0.1
     neutral: tuple[int, ...] = ()
     noise: Mapping[int, float] = field(default_factory=dict)
+    noise_model: Literal["margin", "sign"] = "margin"
     rotate: bool = True
 
     def __post_init__(self) -> None:
@@ -58,12 +60,14 @@ class Slabs:
             if count < 1:
                 raise TaskError(f"slabs: a block has at least one coordinate, got {count} of {kind}")
             slab_width(kind, self.width, self.margin)
+        if self.noise_model not in ("margin", "sign"):
+            raise TaskError(f"slabs: noise_model must be margin or sign, got {self.noise_model!r}")
         for place in (*self.neutral, *self.noise):
             if not 0 <= place < len(self.blocks):
                 raise TaskError(f"slabs: block {place} does not exist; blocks are 0 to {len(self.blocks) - 1}")
         for place, share in self.noise.items():
             if self.blocks[place][0] != "linear":
-                raise TaskError(f"slabs: margin noise is for a linear block; block {place} is {self.blocks[place][0]}")
+                raise TaskError(f"slabs: noise is for a linear block; block {place} is {self.blocks[place][0]}")
             if not 0 <= share <= 1:
                 raise TaskError(f"slabs: noise is a fraction in [0, 1], got {share}")
 
@@ -103,7 +107,7 @@ class Slabs:
                 noisy = seed.child("noise", place).rng()
                 hit = noisy.random(rows) < self.noise[place]
                 limit = self.margin * self.width
-                block[hit] = noisy.uniform(-limit, limit, (int(hit.sum()), count))
+                block[hit] = -block[hit] if self.noise_model == "sign" else noisy.uniform(-limit, limit, (int(hit.sum()), count))
             parts.append(block)
         return np.concatenate(parts, axis=1), y
 

@@ -70,7 +70,7 @@ class LabelErrorsSection(AuditSection):
         share = len(found.rows) / len(rows)
         answer = f"{len(found.rows):,} of {len(rows):,} labels look wrong ({100 * share:.1f} %)." if believed else "Small models cannot tell the labels; none is suspected."  # fmt: skip
         return AuditOutcome(
-            findings=findings, records=_records(fit, found, rows, ids), notes=notes, answer=answer, tables=[_map_table(fit, rows, lab)],
+            findings=findings, records=_records(fit, y, found, rows, ids), notes=notes, answer=answer, tables=[_map_table(fit, rows, lab), _help_table(fit, rows, y, names)],
             facts={"rows used": f"{len(rows):,}", "classes": len(names), "accuracy out of sample": f"{fit.accuracy:.3f}", "most frequent label": f"{chance:.3f}", "models": folds},
         )  # fmt: skip
 
@@ -168,7 +168,22 @@ def _map_table(fit: CrossFit, rows: np.ndarray, lab: AuditLab) -> Table:
     return Table(columns, points, f"Data map of {len(shown):,} of {len(rows):,} rows.", folded=True)
 
 
-def _records(fit: CrossFit, found: LabelErrors, rows: np.ndarray, ids: Mapping[int, str]) -> list[Record]:
+def _help_table(fit: CrossFit, rows: np.ndarray, y: np.ndarray, names: list[str]) -> Table:
+    """The rows that a training step on all rows helps least (system 14)."""
+    least = np.argsort(np.nan_to_num(fit.help, nan=np.inf), kind="stable")[:12]
+    lines = [
+        {"example": int(rows[k]), "label": clean(names[y[k]], 80), "help": round(float(fit.help[k]), 4)}
+        for k in least
+        if np.isfinite(fit.help[k])
+    ]
+    hurt = int((fit.help < 0).sum())
+    columns = (Column("example", "row", "count"), Column("label", "label"), Column("help", "help", "fine", "g_z . mean g / |g_z|² after the first epoch; negative: the step on all rows makes it worse"))  # fmt: skip
+    return Table(
+        columns, lines, f"Helped least by a training step on all rows; {hurt:,} of {len(rows):,} rows are hurt by it.", folded=True
+    )
+
+
+def _records(fit: CrossFit, y: np.ndarray, found: LabelErrors, rows: np.ndarray, ids: Mapping[int, str]) -> list[Record]:
     def made(metric: str, value: float, unit: str, n: int, **factors: Any) -> Record:
         return Record(source=SOURCE, metric=metric, value=value, unit=unit, n=n, factors=factors)
 
@@ -179,7 +194,7 @@ def _records(fit: CrossFit, found: LabelErrors, rows: np.ndarray, ids: Mapping[i
     names = [ids[int(row)] for row in rows]
     if len(set(names)) < len(names):
         names = [str(int(row)) for row in rows]
-    for row in fit.dynamics.difficulty().iter_rows(named=True):
+    for row in fit.difficulty(y).iter_rows(named=True):
         records.append(
             made(
                 "difficulty",

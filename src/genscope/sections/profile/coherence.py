@@ -144,7 +144,7 @@ def _measured(asker: Asker, read: QuestionFile, examples: Sequence[Example], mos
 
     data = {"tokens": tokens.to(device), "counted": counted.to(device)}
     with asker.progress.work("gradients of examples", 1) as advance:
-        found = coherence(net, losses, data, per_example=True, chunk=8)
+        found = coherence(net, losses, data, per_example=True, chunk=2)
         with torch.no_grad():
             loss = float(
                 torch.cat(
