@@ -328,6 +328,24 @@ def ghost_batch_norm() -> None:
     run(say, note)
 
 
+def watch() -> None:
+    from watch import run
+
+    run(say, note)
+
+
+def copying() -> None:
+    from copying import run
+
+    run(say, note)
+
+
+def pathways() -> None:
+    from pathways import run
+
+    run(say, note)
+
+
 PARTS = {
     "audits": audits,
     "genil": genil,
@@ -344,6 +362,9 @@ PARTS = {
     "hardness": hardness,
     "sequences": sequences,
     "ghost-batch-norm": ghost_batch_norm,
+    "watch": watch,
+    "copying": copying,
+    "pathways": pathways,
 }
 
 if __name__ == "__main__":
