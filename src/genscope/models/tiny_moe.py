@@ -111,4 +111,4 @@ class MoEDecoder(nn.Module):
     @property
     def balance(self) -> Float[Tensor, ""]:
         """Balancing loss of the last forward pass, summed over layers."""
-        return torch.stack([block.experts.balance for block in self.blocks]).sum()  # pyright: ignore[reportAttributeAccessIssue]
+        return torch.stack([one.balance for one in self.modules() if isinstance(one, Experts)]).sum()

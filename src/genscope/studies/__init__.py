@@ -20,6 +20,7 @@ PAPERS = {
     "scylla": "genscope.studies.scylla:Scylla",
     "large-batch": "genscope.studies.large_batch:LargeBatch",
     "repeated-data": "genscope.studies.repeated_data:RepeatedData",
+    "moe-pathways": "genscope.studies.moe_pathways:MoEPathways",
 }
 """Name -> "module:class"."""
 

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from genscope.watch.monitor import Monitor
     from genscope.watch.record import Run, read
 
+    def show(run: Any, out: Any = None) -> Any:
+        """Read a run's record and write its page: `genscope.verbs.watch.show`."""
+
+
 _NAMES = {
     "Monitor": "genscope.watch.monitor:Monitor",
     "read": "genscope.watch.record:read",

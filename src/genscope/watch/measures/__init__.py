@@ -7,6 +7,7 @@ MEASURES = {
     "coherence": "genscope.watch.measures.gradients:Gradients",
     "weight_distance": "genscope.watch.measures.distance:Distance",
     "copying": "genscope.watch.measures.copying:Copying",
+    "pathways": "genscope.watch.measures.pathways:RoutingPathways",
 }
 """Name -> class."""
 DEFAULT = ("losses", "coherence", "weight_distance")
