@@ -44,10 +44,14 @@ def test_routing_of_models_of_transformers_is_the_softmax_of_input_times_weight(
     found = find_routers(net)
     assert [tuple(one.weight.shape) for one in found] == [(experts, 16)] * 2
     seen: dict[str, torch.Tensor] = {}
-    handles = [
-        one.module.register_forward_pre_hook(lambda module, given, name=one.name: seen.__setitem__(name, given[0].detach()))
-        for one in found
-    ]
+
+    def keeping(name: str) -> Any:
+        def hook(module: Any, given: Any) -> None:
+            seen[name] = given[0].detach()
+
+        return hook
+
+    handles = [one.module.register_forward_pre_hook(keeping(one.name)) for one in found]
     with torch.no_grad():
         net(input_ids=ids, use_cache=False)
     for handle in handles:

@@ -1,4 +1,4 @@
-"""The board: every published verdict in one table, generated from results/*.json.
+"""The board: every published verdict, a table a study, generated from results/*.json.
 
 `python -m genscope.engine.board` writes docs/board.md, and a row a study between the marks of the README.
 """
@@ -10,16 +10,17 @@ from pathlib import Path
 from typing import Any
 
 BEGIN, END = "<!-- board: made by `make board` -->", "<!-- end of board -->"
-_HEAD = "| claim | model | verdict | effect (95 % interval) | n | placebo |\n| --- | --- | --- | --- | --- | --- |"
+_HEAD = "| claim | verdict | effect (95 % interval) | n | placebo |\n| --- | --- | --- | --- | --- |"
 
 
 def table(results: Path) -> str:
-    """The board as Markdown: a row for each claim of each result file, in order of names."""
-    rows = []
+    """The board as Markdown: a table a result file, in order of names, with a row for each claim."""
+    parts = []
     for path in sorted(results.glob("*.json")):
         held = json.loads(path.read_text("utf-8"))
-        rows += [_row(held, claim) for claim in held["claims"]]
-    return "\n".join([_HEAD, *rows])
+        model = f", {held['model']['name']}" if "model" in held else ""
+        parts.append("\n".join([f"## {held['study']}{model}, {held['scale']}", "", _HEAD, *[_row(claim) for claim in held["claims"]]]))
+    return "\n\n".join(parts)
 
 
 def summary(results: Path) -> str:
@@ -42,14 +43,11 @@ def _placebo(claim: dict[str, Any]) -> str:
     return f" ({claim['placebo']['verdict']})" if claim.get("placebo") else ""
 
 
-def _row(held: dict[str, Any], claim: dict[str, Any]) -> str:
+def _row(claim: dict[str, Any]) -> str:
     placebo = claim.get("placebo")
     beside = "none" if placebo is None else f"{placebo['verdict']}, {_effect(placebo)}"
-    model = f"{held['model']['name']}, {held['scale']}" if "model" in held else held["scale"]
     said = "" if claim["verdict"] == "reproduced" else f": {claim['reason']}"
-    return (
-        f"| **{claim['id']}** {claim['sentence']} | {model} | **{claim['verdict']}**{said} | {_effect(claim)} | {claim['n']:,} | {beside} |"
-    )
+    return f"| **{claim['id']}** {claim['sentence']} | **{claim['verdict']}**{said} | {_effect(claim)} | {claim['n']:,} | {beside} |"
 
 
 def _effect(entry: dict[str, Any]) -> str:
