@@ -272,3 +272,17 @@ def test_a_dtype_of_half_the_size_is_looked_at_as_it_is(tmp_path: Path) -> None:
         monitor.step()
     assert read(tmp_path).looks[0].values["train/loss"] is not None
     assert json.loads((tmp_path / "record.jsonl").read_text().splitlines()[0])["kind"] == "run"
+
+
+def test_a_long_run_is_thinned_in_memory_and_whole_in_the_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from genscope.watch import monitor as module
+
+    monkeypatch.setattr(module, "REMEMBERED", 20)
+    x, y, _, _ = digits.data()
+    with Monitor(tmp_path, digits.net(4), sample=(x[:8], y[:8]), measures=["losses"], every=1) as monitor:
+        for _ in range(60):
+            monitor.step()
+        assert sum(bool(look.examples) for look in monitor.run.looks) <= 20
+        assert monitor.run.looks[-1].examples
+        assert len(monitor.run.looks) == 61
+    assert all("loss" in look.examples["train"] for look in read(tmp_path).looks)

@@ -218,6 +218,10 @@ def _preconditions(claim: Claim, records: pl.DataFrame) -> tuple[dict[str, Any],
     return tuple(results)
 
 
+def _short(value: float | None) -> str:
+    return "nothing" if value is None else f"{value:.4g}"
+
+
 def _judge_clause(clause: Clause, found: Estimate, adjusted: float | None) -> ClauseResult:
     outcome = _outcome(clause, found, adjusted)
     error, scale = found.standard_error, None
@@ -262,7 +266,8 @@ def _verdict(claim: Claim, results: tuple[ClauseResult, ...], preconditions: tup
     unmet = [one for one in preconditions if not one["met"]]
     if unmet:
         return made(
-            "inconclusive", "a precondition does not hold: " + "; ".join(f"{one['sentence']} (found {one['value']})" for one in unmet)
+            "inconclusive",
+            "a precondition does not hold: " + "; ".join(f"{one['sentence']} (found {_short(one['value'])})" for one in unmet),
         )
     if rows < claim.minimum_n:
         return made("inconclusive", f"too little data: n = {rows}, at least {claim.minimum_n} are needed")

@@ -12,7 +12,7 @@ from genscope.pages.charts import GREY, ID_COLOUR, OOD_COLOUR, finished, plain_d
 if TYPE_CHECKING:
     import polars as pl
 
-COLOURS = (ID_COLOUR, OOD_COLOUR, "#5a9e6f", "#8d6cab", "#b8860b", GREY)
+COLOURS = (ID_COLOUR, OOD_COLOUR, "#5a9e6f", "#8d6cab", "#b8860b", GREY, "#b3446c", "#3a9c9a")
 
 
 def arms_by_condition(
@@ -53,7 +53,7 @@ def _dots(rows: Sequence[Mapping[str, Any]], series: Sequence[str], value: str, 
     dodge = alt.YOffset("what:N", sort=list(series), scale=alt.Scale(paddingOuter=0.6))
     scale = alt.Scale(domain=list(domain)) if domain else alt.Scale(zero=False)
     colour = alt.Color(
-        "what:N", sort=list(series), scale=alt.Scale(domain=list(series), range=list(COLOURS[: len(series)])),
+        "what:N", sort=list(series), scale=alt.Scale(domain=list(series), range=[COLOURS[k % len(COLOURS)] for k in range(len(series))]),
         legend=alt.Legend(title=None, orient="top", columns=1, labelLimit=300, symbolStrokeWidth=0, symbolOpacity=1) if len(series) > 1 else None,
     )  # fmt: skip
     base = alt.Chart(plain_data(alt, rows))
@@ -70,7 +70,7 @@ def _dots(rows: Sequence[Mapping[str, Any]], series: Sequence[str], value: str, 
     )
     rules = (
         base.transform_filter("isValid(datum.low)")
-        .mark_rule(strokeWidth=2)
+        .mark_rule(strokeWidth=2, clip=True)
         .encode(y=y, yOffset=dodge, x=alt.X("low:Q", title=value), x2="high:Q", color=colour)
     )
     means = base.mark_tick(thickness=3, size=12).encode(y=y, yOffset=dodge, x=alt.X("mean:Q", title=value), color=colour, tooltip=tips)
@@ -85,7 +85,7 @@ def spreads(rows: Sequence[Mapping[str, Any]], *, title: str, value: str, captio
     y = alt.Y("where:N", sort=places, title=None, axis=alt.Axis(labelLimit=190, grid=True, ticks=False, domain=False))
     dodge = alt.YOffset("what:N", sort=series, scale=alt.Scale(paddingOuter=0.6))
     colour = alt.Color(
-        "what:N", sort=series, scale=alt.Scale(domain=series, range=list(COLOURS[: len(series)])),
+        "what:N", sort=series, scale=alt.Scale(domain=series, range=[COLOURS[k % len(COLOURS)] for k in range(len(series))]),
         legend=alt.Legend(title=None, orient="top", columns=1, labelLimit=300),
     )  # fmt: skip
     base = alt.Chart(plain_data(alt, rows)).encode(

@@ -155,8 +155,8 @@ def _gradient(run: Run) -> list[Block]:
     place = {int(step): t for t, step in enumerate(steps)}
     for look in run.looks:
         squares = look.examples.get(split, {}).get("gradient")
-        if squares and look.step in place:
-            held = np.array([0.0 if one is None else one for one in squares])
+        if squares is not None and look.step in place:
+            held = np.nan_to_num(np.array(squares, dtype=float))
             if held.sum() > 0 and len(held) <= suspect.shape[1]:
                 rows.append(
                     {

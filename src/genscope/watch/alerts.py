@@ -200,7 +200,7 @@ def _rows(run: Run, split: str, quantity: str, rows: int) -> tuple[np.ndarray, n
     size = min((len(values) for _, values in kept), default=0)
     if not size or size > rows:
         return np.zeros(0, dtype=int), np.zeros((0, 0))
-    return np.array([step for step, _ in kept]), np.array([[0.0 if one is None else one for one in values[:size]] for _, values in kept])
+    return np.array([step for step, _ in kept]), np.nan_to_num(np.array([np.array(values[:size], dtype=float) for _, values in kept]))
 
 
 RULES: Mapping[str, Callable[[Run], Alert | None]] = {

@@ -5,10 +5,12 @@ from __future__ import annotations
 import importlib
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -22,6 +24,8 @@ from genscope.watch.undisturbed import bare, undisturbed
 from genscope.watch.writer import Writer, finite
 
 Splits = Mapping[str, "Data | tuple[Tensor, Tensor]"]
+REMEMBERED = 1_000
+"""Looks whose rows are held in memory, at most."""
 Sink = Callable[[int, Mapping[str, float]], None]
 """Called with the step and the numbers of every look: for other loggers."""
 
@@ -122,8 +126,10 @@ class Monitor:
                     examples.setdefault(split, {}).update(held)
         plain = finite({"kind": "look", "step": self.at, "seconds": time.time() - self._began, "values": values, "examples": examples})
         self._writer.write(plain)
-        look = Look(step=self.at, seconds=plain["seconds"], values=plain["values"], examples=plain["examples"])
+        held = {split: {name: np.array(one, dtype=np.float32) for name, one in columns.items()} for split, columns in examples.items()}
+        look = Look(step=self.at, seconds=plain["seconds"], values=plain["values"], examples=held)
         self._looks.append(look)
+        self._thin()
         for sink in self.sinks:
             sink(self.at, {name: value for name, value in look.values.items() if value is not None})
         self._judge()
@@ -157,7 +163,17 @@ class Monitor:
             self._say("note", f"training stopped: {kind.__name__ if kind else ''} {shorten(str(error), 200)}")
             self._writer.close()
 
+    def _thin(self) -> None:
+        """Of a long run, forget in memory (not in the record) what every second of the older looks saw of each row."""
+        full = [place for place, one in enumerate(self._looks) if one.examples]
+        if len(full) > REMEMBERED:
+            for place in full[: REMEMBERED // 2 : 2]:
+                self._looks[place] = replace(self._looks[place], examples={})
+
     def _judge(self) -> None:
+        # the rules read the whole history: of a long one not at every look
+        if len(self._looks) % max(1, len(self._looks) // 200):
+            return
         for one in alerts(self.run):
             if one.name not in self._alerts:
                 self._alerts[one.name] = {"name": one.name, "step": one.step, "text": one.sentence, "numbers": dict(one.numbers)}

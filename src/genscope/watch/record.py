@@ -31,12 +31,12 @@ MOST = 200_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """What was seen at one step. values: "SPLIT/quantity" or "quantity" -> number (None where it was not finite); examples: split -> quantity -> one number a row."""
+    """What was seen at one step. values: "SPLIT/quantity" or "quantity" -> number (None where it was not finite); examples: split -> quantity -> one number a row (a list, or an array)."""
 
     step: int
     seconds: float
     values: Mapping[str, float | None]
-    examples: Mapping[str, Mapping[str, Sequence[float | None]]] = field(default_factory=dict)
+    examples: Mapping[str, Mapping[str, Sequence[float | None] | np.ndarray]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +73,7 @@ class Run:
             held = look.examples.get(split, {}).get(quantity)
             if held is not None and (rows is None or len(held) == rows):
                 rows = len(held)
-                kept.append((look.step, np.array([np.nan if one is None else one for one in held], dtype=float)))
+                kept.append((look.step, np.array(held, dtype=float)))  # None becomes NaN
         return np.array([step for step, _ in kept], dtype=int), np.array([values for _, values in kept]).reshape(len(kept), rows or 0)
 
     def targets(self, split: str) -> np.ndarray:
@@ -126,7 +126,7 @@ class Run:
         schema = {"run": pl.String, "step": pl.Int64, "split": pl.String, "quantity": pl.String, "example": pl.String, "value": pl.Float64}
         return pl.DataFrame(rows, schema=schema, orient="row")
 
-    def _derived(self, split: str, held: Mapping[str, Sequence[float | None]]) -> dict[str, list[float | None]]:
+    def _derived(self, split: str, held: Mapping[str, Any]) -> dict[str, list[float | None]]:
         """gold_probability and correct, the two quantities that data maps are made of."""
         made: dict[str, list[float | None]] = {}
         if "loss" in held and len(self.targets(split)):
