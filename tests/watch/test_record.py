@@ -148,3 +148,15 @@ def test_a_growing_file_is_followed_to_its_end(run: Path, tmp_path: Path) -> Non
     assert "memorizing" in told
     with pytest.raises(DataError, match="no training record"):
         follow(tmp_path / "never", lambda *_: None, pause=0.01, patience=0.05)
+
+
+def test_a_run_is_a_page_of_the_site_and_its_measures_are_listed(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    show(run)
+    call("report", "--runs", str(run.parent), "--out", str(tmp_path / "site"))
+    assert "Memorizing" in (tmp_path / "site" / "index.html").read_text()
+    assert (tmp_path / "site" / "runs" / "noisy.html").is_file()
+    capsys.readouterr()
+    call("list", "measures", "--json")
+    names = [row["name"] for row in json.loads(capsys.readouterr().out)["Measures"]]
+    assert "genscope.watch.measures.losses" in names
+    assert "genscope.measures.coherence" in names

@@ -87,11 +87,19 @@ def _tasks() -> Table:
 def _measures() -> Table:
     """One row a module of `genscope.measures`, read from its source: nothing is imported, and no measure is forgotten."""
     rows = []
-    for path in sorted(Path(str(files("genscope.measures"))).glob("[a-z]*.py")):
+    for path in [
+        path for package in ("measures", "watch.measures") for path in sorted(Path(str(files(f"genscope.{package}"))).glob("[a-z]*.py"))
+    ]:
         tree = ast.parse(path.read_text("utf-8"))
         named = [node.name for node in tree.body if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_")]
         what = (ast.get_docstring(tree) or "").partition("\n")[0].rstrip(".")
-        rows.append({"name": f"genscope.measures.{path.stem}", "what": what, "functions": ", ".join(named)})
+        rows.append(
+            {
+                "name": f"genscope.{'watch.' * (path.parent.parent.name == 'watch')}measures.{path.stem}",
+                "what": what,
+                "functions": ", ".join(named),
+            }
+        )
     columns = (Column("name", "module"), Column("what", "what it measures"), Column("functions", "functions and values"))
     return Table(columns, rows, "Measures")
 

@@ -82,6 +82,7 @@ def _run_page(run: Path, site: Path) -> RunLink | None:
             about.get("study")
             or about.get("data", {}).get("name")
             or about.get("model", {}).get("name")
+            or about.get("run")
             or " and ".join(model["name"] for model in about["models"])
         )
         link = RunLink(title=str(title), kind=str(about["kind"]), headline=str(about["headline"]), href=f"runs/{run.name}.html")
