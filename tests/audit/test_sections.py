@@ -238,6 +238,10 @@ def test_a_shortcut_is_found_and_noise_is_not() -> None:
     assert {"mean", "largest value"} <= {one.what.split(" alone")[0] for one in run("shortcuts", read((x, y))).findings}
 
 
+NEEDED = {"repetition": {"params": "8e8"}}
+"""Settings without which a section does not run."""
+
+
 @pytest.mark.parametrize("name", sorted(table()))
 def test_every_section_takes_the_smallest_data_there_is(name: str) -> None:
     one = section(name)
@@ -250,5 +254,5 @@ def test_every_section_takes_the_smallest_data_there_is(name: str) -> None:
     for data in small:
         if one.fits(data):
             with suppress(DataError):
-                outcome = one.run(AuditLab(data=data, options=settings(one, {}), seed=Seed("test"), progress=Progress("silent")))
+                outcome = one.run(AuditLab(data=data, options=settings(one, NEEDED.get(name, {})), seed=Seed("test"), progress=Progress("silent")))
                 assert all(found.count >= 0 and found.of >= 0 and len(found.cases) <= 3 for found in outcome.findings)
