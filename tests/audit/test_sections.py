@@ -254,5 +254,7 @@ def test_every_section_takes_the_smallest_data_there_is(name: str) -> None:
     for data in small:
         if one.fits(data):
             with suppress(DataError):
-                outcome = one.run(AuditLab(data=data, options=settings(one, NEEDED.get(name, {})), seed=Seed("test"), progress=Progress("silent")))
+                outcome = one.run(
+                    AuditLab(data=data, options=settings(one, NEEDED.get(name, {})), seed=Seed("test"), progress=Progress("silent"))
+                )
                 assert all(found.count >= 0 and found.of >= 0 and len(found.cases) <= 3 for found in outcome.findings)
