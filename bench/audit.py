@@ -103,7 +103,10 @@ print(json.dumps({"memory": (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss 
         done = subprocess.run([sys.executable, "-c", code, str(path)], check=True, capture_output=True, text=True)
         found = json.loads(done.stdout.strip().splitlines()[-1])
         say(
-            "audit of a line of 1 GB: peak memory, MB",
-            f"{found['memory']:.0f}",
-            f"<= 300; read {found['rows']} other rows, counted {found['faults']}",
+            "audit of a line of 1 GB: peak memory",
+            found["memory"],
+            " MB",
+            "<=",
+            300,
+            f"read {found['rows']} other rows, counted {found['faults']}",
         )
