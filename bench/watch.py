@@ -46,7 +46,9 @@ def run(say: Callable[..., None], note: Callable[[str, str], None]) -> None:
 
 def next_token(net: nn.Module, data: Data) -> tuple[torch.Tensor, None]:
     """Mean loss of each sequence."""
-    scores = net(input_ids=data["x"]).logits[:, :-1]
+    rows = data["x"]
+    # positions for every sequence: one row for all of them would have no gradient of each
+    scores = net(input_ids=rows, position_ids=torch.arange(rows.shape[1]).expand(rows.shape)).logits[:, :-1]
     return nn.functional.cross_entropy(scores.transpose(1, 2), data["y"][:, 1:], reduction="none").mean(1), None
 
 
