@@ -95,12 +95,15 @@ def test_the_mixture_is_the_sum_over_its_best_experts_one_by_one() -> None:
     wanted = torch.zeros(2, 3, 8)
     for b in range(2):
         for t in range(3):
-            wanted[b, t] += mixture.down.bias
             for k in g[b, t].topk(2).indices.tolist():
                 rows = slice(3 * k, 3 * k + 3)
                 hidden = torch.nn.functional.gelu(mixture.up.weight[rows] @ x[b, t] + mixture.up.bias[rows])
-                wanted[b, t] += g[b, t, k] * (mixture.down.weight[:, rows] @ hidden)
+                wanted[b, t] += g[b, t, k] * (mixture.down.weight[:, rows] @ hidden + mixture.bias[k])
     assert torch.allclose(mixture(x), wanted, atol=1e-6)
+    alone = torch.nn.Linear(3, 8)  # every expert starts as a layer of its own would
+    for one in (mixture.down.weight, mixture.bias):
+        assert one.abs().max() <= 3**-0.5
+        assert one.std().item() == pytest.approx(alone.weight.std().item(), rel=0.4)
     mixture.gate.weight.data.zero_()
     mixture(torch.randn(1, 64, 8))
     assert mixture.balance.item() == pytest.approx(1.0)

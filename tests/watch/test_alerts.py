@@ -10,8 +10,13 @@ import pytest
 import torch
 from torch import nn
 
+from genscope.core.seeds import Seed
+from genscope.models.tiny_gpt import TinyGPT
+from genscope.tasks.copy_markov import BOS, CopyMarkov
+from genscope.training.document_lm import next_token_losses
 from genscope.watch.alerts import EVIDENCE, RULES, corrupt_like
 from genscope.watch.measure import Sample, Seen
+from genscope.watch.measures.copying import Copying
 from genscope.watch.monitor import Monitor
 from tests.watch import digits
 
@@ -127,6 +132,32 @@ def test_repeats_hurt_copying_where_it_falls_on_repeated_rows(tmp_path: Path, re
         for step in range(5):
             monitor.step(rows=[0, 1, 2, 3] if repeated else range(4 * step, 4 * step + 4))
     assert ("repeats hurt copying" in names(monitor)) is fires
+
+
+def language_model(folder: Path, kept: int | None) -> Monitor:
+    """A small decoder on a language of copies: 250 updates on documents that are all new, then 250 on `kept` of them again and again, or on new ones."""
+    task = CopyMarkov(seed=Seed("copying alert"))
+    net = TinyGPT(vocab_size=task.tokens).build(Seed("copying alert", "weights"))
+    optimizer, rng = torch.optim.AdamW(net.parameters(), lr=1e-2, betas=(0.9, 0.98)), np.random.default_rng(0)
+    with Monitor(folder, net, measures=[Copying(block=15, leave_out=1, bos=BOS, sequences=32)], every=50) as monitor:
+        for step in range(500):
+            rows = np.arange(32 * step, 32 * step + 32) if kept is None or step < 250 else rng.integers(0, kept, 32)
+            loss = next_token_losses(net, torch.from_numpy(task.documents("train", rows).tokens)).mean()
+            optimizer.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+            optimizer.step()
+            monitor.step(rows=rows)
+    return monitor
+
+
+def test_repeats_hurt_the_copying_of_a_language_model(tmp_path: Path) -> None:
+    found = language_model(tmp_path / "again", 64)
+    (one,) = [one for one in found.alerts if one.name == "repeats hurt copying"]
+    assert one.step > 250
+    assert one.numbers["best"] > 0.8
+    assert one.numbers["repeated"] == 1.0
+    assert "repeats hurt copying" not in names(language_model(tmp_path / "new", None))
 
 
 def test_a_row_counts_as_corrupt_like_after_three_looks_and_until_three_right_ones() -> None:

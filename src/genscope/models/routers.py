@@ -29,7 +29,7 @@ NAMES = ("gate", "router", "wg", "classifier")
 """What the module that holds a router's weight, or the one around it, is usually called."""
 DENSE = (
     "it is a dense model, without experts. Dense alternatives: `--with coherence` (per-example gradients), distance from the initial weights and first-learned "
-    "steps in `genscope watch`, and virtual_pathways (experimental)"
+    "steps in `genscope watch`, and genscope.models.virtual_pathways (experimental, hidden units in the place of experts)"
 )
 
 
@@ -61,7 +61,7 @@ def find_routers(net: nn.Module, pattern: str | None = None) -> tuple[Router, ..
     if pattern is not None:
         chosen = [name for name in matrices if fnmatch.fnmatchcase(name, pattern)]
         if not chosen:
-            raise ModelError(f"no matrix of the model is named {pattern!r}. Matrices: {', '.join(_families(matrices))}")
+            raise ModelError(f"no matrix of the model is named {pattern!r}. Matrices: {', '.join(families(matrices))}")
     else:
         chosen = _by_shape(net, matrices)
     found = tuple(Router(name, net.get_submodule(name.rpartition(".")[0]), matrices[name]) for name in chosen)
@@ -82,23 +82,23 @@ def _by_shape(net: nn.Module, matrices: Mapping[str, Tensor]) -> list[str]:
         fitting = [name for name, p in matrices.items() if tuple(p.shape) == (experts, hidden)]
     else:
         fitting = [name for name, p in matrices.items() if 1 < p.shape[0] < p.shape[1] and _named(name)]
-    families = _families(fitting)
-    if len(families) > 1:
-        families = {family: names for family, names in families.items() if _named(names[0])} or families
-    if not families:
+    found = families(fitting)
+    if len(found) > 1:
+        found = {family: names for family, names in found.items() if _named(names[0])} or found
+    if not found:
         wanted = "named gate or router" if experts is None else f"of shape ({experts}, {hidden})"
         raise ModelError(f"no router: the model has no matrix {wanted} in its blocks; {DENSE}")
-    if len(families) > 1:
-        raise ModelError(f"several sets of matrices could be the routers: {', '.join(families)}. Choose one by its pattern")
-    return next(iter(families.values()))
+    if len(found) > 1:
+        raise ModelError(f"several sets of matrices could be the routers: {', '.join(found)}. Choose one by its pattern")
+    return next(iter(found.values()))
 
 
 def _named(name: str) -> bool:
     return any(part in NAMES for part in name.split(".")[-3:-1])
 
 
-def _families(names: Sequence[str] | Mapping[str, Tensor]) -> dict[str, list[str]]:
-    """Names that differ in their numbers only, under the pattern that they share."""
+def families(names: Sequence[str] | Mapping[str, Tensor]) -> dict[str, list[str]]:
+    """Names of modules or parameters that differ in their numbers only, under the pattern that they share."""
     found: dict[str, list[str]] = {}
     for name in names:
         found.setdefault(re.sub(r"(?<=\.)\d+(?=\.)", "*", name), []).append(name)

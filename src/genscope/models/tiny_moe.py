@@ -63,7 +63,10 @@ class Experts(nn.Module):
         self.top = shape.top
         self.gate = nn.Linear(shape.width, shape.experts, bias=False)
         self.up = nn.Linear(shape.width, shape.experts * shape.expert_width)
-        self.down = nn.Linear(shape.experts * shape.expert_width, shape.width)
+        self.down = nn.Linear(shape.experts * shape.expert_width, shape.width, bias=False)
+        self.bias = nn.Parameter(torch.empty(shape.experts, shape.width))
+        for one in (self.down.weight, self.bias):  # an expert of its own: its fan-in is its own width, and its bias is gated with it
+            nn.init.uniform_(one, -(shape.expert_width**-0.5), shape.expert_width**-0.5)
         self.balance = torch.ones(())
 
     def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
@@ -72,7 +75,8 @@ class Experts(nn.Module):
         kept = torch.zeros_like(weights).scatter_(-1, weights.topk(self.top, dim=-1).indices, 1.0)
         self.balance = weights.shape[-1] * (kept.flatten(0, -2).mean(0) / self.top * weights.flatten(0, -2).mean(0)).sum()
         hidden = gelu(self.up(x)).unflatten(-1, (weights.shape[-1], -1))
-        return self.down((hidden * (weights * kept)[..., None]).flatten(-2))
+        gates = weights * kept
+        return self.down((hidden * gates[..., None]).flatten(-2)) + gates @ self.bias
 
 
 class Block(nn.Module):

@@ -8,6 +8,7 @@ PROFILE = {
     "coherence": "genscope.sections.profile.coherence:CoherenceSection",
     "length": "genscope.sections.profile.length:LengthSection",
     "copying": "genscope.sections.profile.copying:CopyingSection",
+    "pathways": "genscope.sections.profile.pathways:PathwaysSection",
     "difficulty": "genscope.sections.profile.difficulty:DifficultySection",
     "generalizations": "genscope.sections.profile.generalizations:GeneralizationsSection",
     "genil": "genscope.sections.profile.genil:GenilSection",

@@ -26,8 +26,14 @@ def blocks(records: pl.DataFrame) -> Sequence[Block]:
         ("distance_at", "Distance of the pathways of memorized training rows", "share of the longer pathway"),
         ("list_length_at", "Experts in a layer's list", "experts"),
     ):
-        made += _curves(claim.filter(pl.col("metric") == metric), title, y)
-    return [*made, *_table(claim)]
+        made += _curves(claim.filter((pl.col("metric") == metric) & (pl.col("part") == "grokking")), title, y)
+    made += _table(claim, "accuracy", "test accuracy")
+    for metric, title, y in (
+        ("bits_at", "Text: held-out loss of each domain", "bits per character"),
+        ("distance_at", "Text: distance of the pathways of training blocks", "share of the longer pathway"),
+    ):
+        made += _curves(claim.filter((pl.col("metric") == metric) & (pl.col("part") == "text")), title, y)
+    return [*made, *_table(claim, "skill", "skill on held-out text (minus bits per character)")]
 
 
 def _curves(rows: pl.DataFrame, title: str, y: str) -> list[Block]:
@@ -42,7 +48,7 @@ def _curves(rows: pl.DataFrame, title: str, y: str) -> list[Block]:
     return [curves(points, title=title, x="updates", y=y, caption="One line a seed.", log_x=True)]
 
 
-def _table(rows: pl.DataFrame) -> list[Block]:
+def _table(rows: pl.DataFrame, word: str, what: str) -> list[Block]:
     import json
 
     import polars as pl
@@ -50,7 +56,7 @@ def _table(rows: pl.DataFrame) -> list[Block]:
     from genscope.core.stats import paired_t
     from genscope.pages.blocks import Column, Table
 
-    found = rows.filter(pl.col("metric") == "spearman_with_accuracy")
+    found = rows.filter(pl.col("metric") == f"spearman_with_{word}")
     if not len(found):
         return []
     domains = list(dict.fromkeys(found["condition"].to_list()))
@@ -65,5 +71,5 @@ def _table(rows: pl.DataFrame) -> list[Block]:
             mean = paired_t(held) if len(held) > 1 else None
             line[domain] = None if not held else held[0] if mean is None else (mean.value, mean.low, mean.high)
         lines.append(line)
-    caption = "Rank correlation with test accuracy over the checkpoints, mean and 95 % interval over seeds. Any two trends correlate: compare log of the updates; nothing is judged on this table."
+    caption = f"Rank correlation with {what} over the checkpoints, mean and 95 % interval over seeds. Any two trends correlate: compare log of the updates; nothing is judged on this table."
     return [Table([Column("measure", "measure"), *[Column(one, one, "number") for one in domains]], lines, caption)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,24 +20,42 @@ from genscope.tasks.modular_ops import ModularOps, Rows
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MoECourse:
-    """AdamW (0.9, 0.98) with a linear warm-up, weight decay on matrices alone, and Switch's balancing loss. every: updates between two evaluations; checkpoints: looks at
-    the routing of `probe` training rows of each domain (fewer where the smallest has fewer), the first after `first` updates.
+    """AdamW (0.9, 0.98), weight decay on matrices alone, gradient norm at most `clip`, and Switch's balancing loss. The learning rate rises over `warmup` updates and falls to
+    0 over the last share `decay` of them. every: updates between two evaluations; checkpoints: looks at the routing of `probe` training rows of each domain (fewer where the
+    smallest has fewer), the first after `first` updates.
     """
 
-    steps: int = 7_500
+    steps: int = 10_000
     batch: int = 512
     lr: float = 1e-3
     weight_decay: float = 4.0
     warmup: int = 10
+    decay: float = 0.5
+    clip: float = math.inf
     balance: float = 0.01
     every: int = 50
-    checkpoints: int = 24
+    checkpoints: int = 96
     first: int = 20
     probe: int = 128
 
     def __post_init__(self) -> None:
-        if min(self.steps, self.batch, self.every, self.probe, self.first) < 1 or self.checkpoints < 3 or self.first > self.steps:
+        if (
+            min(self.steps, self.batch, self.warmup, self.every, self.probe, self.first) < 1
+            or self.checkpoints < 3
+            or self.first > self.steps
+        ):
             raise UsageError(f"a course has positive sizes, at least 3 checkpoints, and a first one within its steps; got {self}")
+        if not 0 <= self.decay <= 1 or self.clip <= 0:
+            raise UsageError(f"a course has decay in [0, 1] and clip > 0; got {self}")
+
+    def rate(self, step: int) -> float:
+        """Share of the learning rate at update `step`, from 1 to `steps`.
+
+        >>> [MoECourse(steps=100).rate(step) for step in (1, 10, 50, 76, 100)]
+        [0.1, 1.0, 1.0, 0.5, 0.02]
+        """
+        left = (self.steps - step + 1) / (self.decay * self.steps) if self.decay else 1.0
+        return min(1.0, step / self.warmup, left)
 
     @property
     def looks(self) -> tuple[int, ...]:
@@ -54,7 +73,7 @@ def train_modular(task: ModularOps, shape: TinyMoE, course: MoECourse, seed: See
     """
     train, test = task.make(seed.child("task"))
     net = shape.build(seed.child("weights"))
-    optimizer = _optimizer(net, course)
+    optimizer = optimizer_of(net, course)
     count = min(course.probe, int(np.bincount(train.domain).min()))
     chosen = [_probe(train, place, count, seed.child("probe", name)) for place, name in enumerate(task.names)]
     tokens, answers = torch.from_numpy(train.tokens).long(), torch.from_numpy(train.answers).long()
@@ -70,10 +89,11 @@ def train_modular(task: ModularOps, shape: TinyMoE, course: MoECourse, seed: See
             order = np.concatenate([order, rng.permutation(len(tokens))])
         rows, order = order[: course.batch], order[course.batch :]
         for group in optimizer.param_groups:
-            group["lr"] = course.lr * min(1.0, step / course.warmup)
+            group["lr"] = course.lr * course.rate(step)
         loss = functional.cross_entropy(net(tokens[rows], last=True), answers[rows]) + course.balance * net.balance
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        torch.nn.utils.clip_grad_norm_(net.parameters(), course.clip)
         optimizer.step()
         if step in grid or step in looks:
             if not math.isfinite(float(loss.detach())):
@@ -90,7 +110,7 @@ def train_modular(task: ModularOps, shape: TinyMoE, course: MoECourse, seed: See
                         "loss": np.stack([losses[one] for one in chosen]),
                         "train_loss": train_loss,
                         "test_accuracy": test_accuracy,
-                        "routing": _routing(net, tokens, chosen),
+                        "routing": routing_of(net, tokens, chosen),
                     }
                 )
     arrays = {
@@ -101,9 +121,11 @@ def train_modular(task: ModularOps, shape: TinyMoE, course: MoECourse, seed: See
     return arrays, {"parameters": sum(one.numel() for one in net.parameters()), "rows": len(tokens)}
 
 
-def _optimizer(net: torch.nn.Module, course: MoECourse) -> torch.optim.Optimizer:
-    matrices = [one for one in net.parameters() if one.ndim >= 2]
-    others = [one for one in net.parameters() if one.ndim < 2]
+def optimizer_of(net: torch.nn.Module, course: MoECourse) -> torch.optim.Optimizer:
+    """AdamW that decays matrices, and no bias."""
+    named = list(net.named_parameters())  # the biases of the experts stand in one matrix, and are biases all the same
+    matrices = [one for name, one in named if one.ndim >= 2 and not name.endswith("bias")]
+    others = [one for name, one in named if one.ndim < 2 or name.endswith("bias")]
     groups = [{"params": matrices, "weight_decay": course.weight_decay}, {"params": others, "weight_decay": 0.0}]
     return torch.optim.AdamW(groups, lr=course.lr, betas=(0.9, 0.98), fused=True)
 
@@ -132,7 +154,8 @@ def _judged(net: torch.nn.Module, rows: Rows) -> tuple[np.ndarray, np.ndarray]:
     return found
 
 
-def _routing(net: torch.nn.Module, tokens: torch.Tensor, chosen: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+def routing_of(net: torch.nn.Module, tokens: torch.Tensor, chosen: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """(routing weights [sets, rows, L, K], routers' rows [L, K, D]) of sets of rows of the same size."""
     routers = find_routers(net)
     found = [read_routing(net, tokens[one], routers=routers, chunk=512) for one in chosen]
     return np.stack([one.weights.astype(np.float32) for one in found]), found[0].anchors.astype(np.float32)
