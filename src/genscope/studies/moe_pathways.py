@@ -99,7 +99,7 @@ class Size:
 
 
 SIZES: Mapping[str, Size] = {
-    "smoke": Size(p=17, steps=120, batch=128, routers=10, pairs=100, checkpoints=6, text=20_000, text_width=16), "standard": Size(), "extended": Size(steps=16_000), "paper": Size(p=97, steps=50_000, width=128),
+    "smoke": Size(p=17, steps=120, batch=128, routers=10, pairs=100, checkpoints=6, text=60_000, text_width=16), "standard": Size(), "extended": Size(steps=16_000), "paper": Size(p=97, steps=50_000, width=128),
 }  # fmt: skip
 SENSITIVITY = 256
 """Batch of the sensitivity check."""

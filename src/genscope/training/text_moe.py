@@ -36,7 +36,10 @@ def train_text(
         np.sort(seed.child("probe", one.name).rng().choice(np.flatnonzero(owner == place), course.probe, replace=False))
         for place, one in enumerate(domains)
     ]
-    held_out = [torch.from_numpy(one.held_out.take(np.linspace(0, one.held_out.count - 1, HELD_OUT).astype(int))) for one in domains]
+    held_out = [
+        torch.from_numpy(one.held_out.take(np.linspace(0, one.held_out.count - 1, min(HELD_OUT, one.held_out.count)).astype(int)))
+        for one in domains
+    ]
     net = shape.build(seed.child("weights"))
     optimizer, order, looks = optimizer_of(net, course), seed.child("order").rng().permutation(len(blocks)), set(course.looks)
     seen: list[dict[str, Any]] = []
