@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import sysconfig
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from genscope.core.errors import DataError, UsageError
 from genscope.tasks.packed_text import Blocks, characters, prose
@@ -29,7 +31,8 @@ class TextDomain:
 
 
 def text_domains(length: int, count: int) -> list[TextDomain]:
-    """The three domains in blocks of `length`, with the same number of training characters each: at most `count`, and what the shortest text has.
+    """The three domains in blocks of `length`, with the same number of training characters each: at most `count`, and what the shortest text has. Blocks that also stand in the
+    held-out part (licence headers) are not trained on.
 
     MissingError where novels and plays are not in $GENSCOPE_DATA.
     """
@@ -40,9 +43,14 @@ def text_domains(length: int, count: int) -> list[TextDomain]:
     size = min(map(len, texts))
     cut = round(size * (1 - HELD_OUT)) // length * length
     return [
-        TextDomain(name, characters(text[:cut], length), characters(text[cut:size], length))
-        for name, text in zip(NAMES, texts, strict=True)
+        _divided(name, characters(text[:cut], length), characters(text[cut:size], length)) for name, text in zip(NAMES, texts, strict=True)
     ]
+
+
+def _divided(name: str, train: Blocks, held_out: Blocks) -> TextDomain:
+    kept = {row.tobytes() for row in held_out.take(np.arange(held_out.count))}
+    own = [row for row in train.take(np.arange(train.count)) if row.tobytes() not in kept]
+    return TextDomain(name, replace(train, tokens=np.concatenate(own).astype(train.tokens.dtype)), held_out)
 
 
 def python_source(count: int) -> str:
