@@ -66,6 +66,18 @@ def test_crossings_delay_and_asynchrony(values: Any) -> None:
     assert values("random labels")["ln_delay", "run"] == 0
 
 
+def test_a_checkpoint_without_smoothness_is_left_out_and_loses_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    held = planted(True, True)
+    held["anchors"][5] = 0.0  # no cosine, no smoothness
+    monkeypatch.setattr(study, "_trained", lambda *_: held)
+    cell = Cell(part="grokking", condition="run", seed=0, arms=("claim",), settings={"scale": "standard", "arm": "claim"})
+    found: Any = list(study.MoEPathways().run(cell, None))  # pyright: ignore[reportArgumentType]
+    assert all(one.value is None or np.isfinite(one.value) for one in found)
+    steps = {name: {one.step for one in found if one.metric == f"{name}_at"} for name in ("distance", "smoothness")}
+    assert steps["distance"] - steps["smoothness"] == {int(held["checkpoints"][5])}
+    assert any(one.metric == "spearman_with_accuracy" and one.factors == {"by": "smoothness"} for one in found)
+
+
 def test_a_decline_of_the_rules_alone_is_seen_and_its_absence_too(values: Any) -> None:
     falling, flat = values("claim"), values("claim", falls=False)
     assert falling["distance_slope", "run"] < -0.03

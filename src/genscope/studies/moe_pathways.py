@@ -167,7 +167,7 @@ class MoEPathways(Study):
         "a first verdict run on seeds 0 to 4 (7,500 updates at a steady learning rate, 24 checkpoints, experts initialised as one wide layer) was looked at and not published: P13.1 to P13.3 reproduced, P13.6 "
         "not reproduced (0.266), P13.4 and P13.5 without data (4 seeds and 1), because loss spikes left fewer than 3 checkpoints after memorization. Then, on seed 999 and on memorization times and accuracies "
         "alone, never on distances: each expert initialised with its own fan-in, a rate that falls over the second half, and 96 checkpoints; they leave 6 checkpoints or more in every domain. Clipped gradients "
-        "did so too, and also shortened the delays of P13.2 (1.5 instead of 1.9 for a + b); the smaller departure was taken. Model, tasks, batch and weight decay are those of earlier pilots"
+        "did so too, and also shortened the delays of P13.2 (1.5 instead of 1.9 for a + b); the smaller departure was taken. A run of this code lost one cell to a value that was no number, unseen, and was repeated whole. Model, tasks, batch and weight decay are those of earlier pilots"
     )
 
     def cells(self, scale: Scale, seeds: Sequence[int]) -> list[Cell]:
@@ -418,12 +418,20 @@ def _domain_records(cell: Cell, held: Mapping[str, np.ndarray], one: _Domain) ->
     if value is not None:
         made.append(cell.record("slope", value, "per unit of log t", **where))
     made += _correlations(cell, held["checkpoints"], {"distance": one.distance, **one.series}, "test_accuracy", "accuracy", where)
-    for c, step in enumerate(held["checkpoints"].tolist()):
-        for name, series in {"distance": one.distance, **one.series}.items():
-            made.append(
-                cell.record(f"{name}_at", float(series[c]), "nats" if name == "train_loss" else "fraction", step=int(step), **where)
-            )
-    return made
+    units = {"train_loss": "nats", "entropy": "nats", "list_length": "count"}
+    return made + _over_time(cell, held["checkpoints"], {"distance": one.distance, **one.series}, units, where)
+
+
+def _over_time(
+    cell: Cell, checkpoints: np.ndarray, series: Mapping[str, np.ndarray], units: Mapping[str, str], where: Mapping[str, Any]
+) -> list[Record]:
+    """Every series at every checkpoint where it is a number (smoothness is none where no example has one)."""
+    return [
+        cell.record(f"{name}_at", float(values[c]), units.get(name, "fraction"), step=int(step), **where)
+        for c, step in enumerate(checkpoints.tolist())
+        for name, values in series.items()
+        if math.isfinite(values[c])
+    ]
 
 
 def _correlations(
@@ -479,10 +487,8 @@ def _text(cell: Cell, lab: Lab, size: Size) -> list[Record]:
         distances, skills = [*distances, distance], [*skills, -series["bits"]]
         records.append(cell.record("final_bits", float(series["bits"][-1]), "bits per character", condition=name))
         records += _correlations(cell, held["checkpoints"], {**series, "skill": -series["bits"]}, "skill", "skill", {"condition": name})
-        for c, step in enumerate(held["checkpoints"].tolist()):
-            for metric, values in series.items():
-                unit = {"bits": "bits per character", "train_loss": "nats"}.get(metric, "fraction")
-                records.append(cell.record(f"{metric}_at", float(values[c]), unit, step=int(step), condition=name))
+        units = {"bits": "bits per character", "train_loss": "nats", "entropy": "nats", "list_length": "count"}
+        records += _over_time(cell, held["checkpoints"], series, units, {"condition": name})
     log_t = np.log(held["checkpoints"])
     groups = [name for name in NAMES for _ in log_t]
     found = partial_spearman(

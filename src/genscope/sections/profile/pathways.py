@@ -33,11 +33,15 @@ TEXTS = ("text", "tau", "revisions", "checkpoints")
 LARGEST = 1 << 24
 """Bytes of a text that are read."""
 SERIES = {
-    "distance": ("distance of pathways", "fraction", "edit distance of two samples' pathways, a share of the longer"),
-    "list_length": ("experts in a list", "count", "a sharper router has shorter lists, and smaller distances without any sharing"),
+    "distance": ("distance", "fraction", "edit distance of two samples' pathways, a share of the longer"),
+    "list_length": (
+        "list",
+        "count",
+        "experts in a layer's list; a sharper router has shorter ones, and smaller distances without any sharing",
+    ),
     "smoothness": ("smoothness", "score", "1 where neighbouring layers are equally close"),
-    "mean_cos": ("cosine of layers", "score", "mean cosine of the routing of neighbouring layers"),
-    "entropy": ("routing entropy", "nats", "0 to ln of the number of experts"),
+    "mean_cos": ("cosine", "score", "mean cosine of the routing of neighbouring layers"),
+    "entropy": ("entropy", "nats", "0 to ln of the number of experts"),
     "loss": ("loss", "nats", "mean over tokens"),
 }
 
@@ -265,7 +269,8 @@ def _view(rows: Sequence[Mapping[str, Any]], about: Mapping[str, Any]) -> View:
     shown = [name for name in (*SERIES, "memorized") if any((name, place) in value for place in range(last + 1))]
     labels = {**{name: one[0] for name, one in SERIES.items()}, "memorized": "memorized"}
     helps = {**{name: one[2] for name, one in SERIES.items()}, "memorized": "share of the samples whose loss stays low from here on"}
-    table = [{"checkpoint": name, **{metric: value.get((metric, place)) for metric in shown}} for place, name in enumerate(names)]
+    short = _short(names)
+    table = [{"checkpoint": name, **{metric: value.get((metric, place)) for metric in shown}} for place, name in enumerate(short)]
     columns = [Column("checkpoint", "checkpoint"), *[Column(name, labels[name], "number", helps[name]) for name in shown]]
     by_layer = {(json.loads(row["factors"])["layer"], row["step"]): row["value"] for row in rows if row["metric"] == "layer_distance"}
     ends = [("first", 0), ("last", last)] if last else [("last", 0)]
@@ -288,6 +293,12 @@ def _view(rows: Sequence[Mapping[str, Any]], about: Mapping[str, Any]) -> View:
         blocks=blocks,
         facts={name: ", ".join(one) if isinstance(one, list) else str(one) for name, one in facts.items()},
     )
+
+
+def _short(names: Sequence[str]) -> list[str]:
+    """The last part of each name, where these differ: "hf:runs/mine/checkpoint-500" is "checkpoint-500", "hf:a/b?revision=step5" is "step5"."""
+    parts = [name.rpartition("revision=")[2].rstrip("/").rpartition("/")[2] for name in names]
+    return parts if len(set(parts)) == len(parts) else list(names)
 
 
 def _chart(names: Sequence[str], value: Mapping[tuple[str, int], float], last: int) -> list[Block]:
