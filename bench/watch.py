@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import resource
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -24,24 +26,40 @@ STEPS = 400
 def run(say: Callable[..., None], note: Callable[[str, str], None]) -> None:
     """A dense net on batches of 128 rows, and a decoder of 0.8M parameters on batches of 16 sequences of 64 tokens; samples of 256 and 32 rows a split."""
     torch.set_num_threads(1)
-    x, y = torch.randn(4096, 784), torch.randint(0, 10, (4096,))
-    net = nn.Sequential(nn.Linear(784, 512), nn.ReLU(), nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 10))
-    splits: dict[str, Any] = {"train": (x[:256], y[:256]), "test": (x[256:512], y[256:512])}
+    net, (x, y), splits = dense()
     say("monitored step, dense net, a look every 100 steps", _ratio(net, (x, y), 128, splits, classify, STEPS), "x", "<=", 1.1, "without")
     ids = torch.randint(0, 256, (512, 64))
     decoder = SmallLM(vocabulary=256, layers=4, width=128, heads=4, table=64).build(Seed("bench"))
     words: dict[str, Any] = {"train": {"x": ids[:32], "y": ids[:32]}, "test": {"x": ids[32:64], "y": ids[32:64]}}
     ratio = _ratio(decoder, (ids, ids), 16, words, next_token, 200)
     say("monitored step, decoder of 0.8M parameters, the same cadence", ratio, "x", "<=", 1.1, "without")
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with tempfile.TemporaryDirectory() as folder:
-        Monitor(Path(folder) / "run", net, sample=splits).close()
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with_one, without = (_peak(monitored) for monitored in (True, False))
     parameters = sum(one.numel() for one in net.parameters()) * 4 / 1e6
     note(
-        "  memory above that of the training (the start of the weights is kept)",
-        f"{(after - before) / 1024:.0f} MB, parameters {parameters:.1f} MB",
+        "  peak memory of 120 steps with two looks, above that of the same steps without (dense net, each in its own process)",
+        f"{with_one - without:.0f} MB of {with_one:.0f} MB; parameters {parameters:.1f} MB",
     )
+
+
+def _peak(monitored: bool) -> float:
+    """MB at the peak of a process that trains the dense net for 120 steps."""
+    order = [sys.executable, "-c", f"import watch; watch.train_dense({monitored})"]
+    return float(subprocess.run(order, cwd=Path(__file__).parent, capture_output=True, text=True, check=True).stdout)
+
+
+def train_dense(monitored: bool) -> None:
+    """120 steps of the dense net in this process; prints its peak memory in MB."""
+    torch.set_num_threads(1)
+    net, (x, y), splits = dense()
+    _seconds(net, (x, y), 128, splits if monitored else None, classify, 120)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+def dense() -> tuple[nn.Module, tuple[torch.Tensor, torch.Tensor], dict[str, Any]]:
+    """(net, rows, sample)."""
+    x, y = torch.randn(4096, 784), torch.randint(0, 10, (4096,))
+    net = nn.Sequential(nn.Linear(784, 512), nn.ReLU(), nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 10))
+    return net, (x, y), {"train": (x[:256], y[:256]), "test": (x[256:512], y[256:512])}
 
 
 def next_token(net: nn.Module, data: Data) -> tuple[torch.Tensor, None]:

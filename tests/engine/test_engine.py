@@ -69,7 +69,8 @@ def test_failed_cells_are_shown_with_their_cause_and_the_rest_go_on(tmp_path: Pa
     found = toy(tmp_path)
     assert found.about["failed"]["main/with (claim), seed 1"] == "TrainingError: the training loss is nan after 10 updates"
     assert "ended with code 9" in found.about["failed"]["main/without (off), seed 3"]
-    assert len(found.records) == 2 * 18
+    assert len(found.records) == 3 * 18
+    assert found.records.filter(pl.col("metric") == "undefined")["value"].null_count() == 18  # a value that is no number loses no cell
     assert found.about["claims"][0]["verdict"] in ("reproduced", "inconclusive")
     for name in ("TOY_FAIL", "TOY_DIE"):
         monkeypatch.delenv(name)

@@ -68,4 +68,8 @@ class Toy(Study):
             with Path(os.environ["TOY_DONE"]).open("a") as log:
                 log.write(name + "\n")
         noise = 0.01 * Seed("toy", name).rng().standard_normal()
-        return [cell.record("score", shift + noise), cell.record("trained", float(os.environ.get("TOY_TRAINED", "1")))]
+        return [
+            cell.record("score", shift + noise),
+            cell.record("trained", float(os.environ.get("TOY_TRAINED", "1"))),
+            cell.record("undefined", float("nan")),
+        ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -58,17 +59,21 @@ _SCHEMA = (
 )
 
 
+def plain_record(record: Record) -> dict[str, Any]:
+    """A record as plain values: NaN and infinities become None, which JSON can hold."""
+    plain: dict[str, Any] = asdict(record)
+    for name in ("value", "low", "high"):
+        if plain[name] is not None:
+            plain[name] = float(plain[name]) if math.isfinite(plain[name]) else None
+    return plain
+
+
 def records_frame(records: Iterable[Record]) -> pl.DataFrame:
     """Records as a polars frame with a fixed schema (factors as canonical JSON), in the order given. NaN and infinities become null."""
-    import math
-
     import polars as pl
 
     def row(record: Record) -> dict[str, Any]:
-        plain: dict[str, Any] = asdict(record) | {"factors": canonical(dict(record.factors))}
-        for name in ("value", "low", "high"):
-            if plain[name] is not None:
-                plain[name] = float(plain[name]) if math.isfinite(plain[name]) else None
+        plain = plain_record(record) | {"factors": canonical(dict(record.factors))}
         return {name: plain[name] for name in _SCHEMA}
 
     text, whole, real = pl.String, pl.Int64, pl.Float64

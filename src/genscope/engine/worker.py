@@ -13,11 +13,11 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from importlib import import_module
 from typing import Any, TextIO
 
 from genscope.core.errors import GenscopeError, StudyError
+from genscope.core.records import plain_record
 from genscope.core.store import Store
 from genscope.engine.cells import cell_key, code_hash
 from genscope.engine.lab import Lab
@@ -63,7 +63,7 @@ def cell(order: dict[str, Any]) -> dict[str, Any]:
     with once(store, order["key"], order["fresh"]) as missing:
         if missing:
             _one_thread()
-            records = [asdict(record) for record in study.run(one, Lab(store, code, bool(order["fresh"])))]
+            records = [plain_record(record) for record in study.run(one, Lab(store, code, bool(order["fresh"])))]
             store.put(order["key"], {"records": records, "seconds": round(time.perf_counter() - began, 3)})
     return {"computed": missing}
 

@@ -119,9 +119,9 @@ def curves(
     colour = alt.Color(
         "name:N", sort=series, scale=alt.Scale(domain=series, range=[COLOURS[k % len(COLOURS)] for k in range(len(series))]), legend=alt.Legend(title=None, orient="top", columns=2, labelLimit=220)
     )  # fmt: skip
-    whole = {"tickMinStep": 1} if all(isinstance(row["x"], int) for row in rows) else {}
+    whole = all(isinstance(row["x"], int) for row in rows)
     scale = alt.Scale(type="log") if log_x else alt.Scale(zero=False, nice=False)
-    x_axis = alt.X("x:Q", title=x, scale=scale, axis=alt.Axis(grid=False, **whole))
+    x_axis = alt.X("x:Q", title=x, scale=scale, axis=alt.Axis(grid=False, tickMinStep=1 if whole else alt.Undefined))
     y_axis = alt.Y("y:Q", title=y, scale=alt.Scale(type="log") if log_y else alt.Scale())
     tips = [alt.Tooltip("name:N"), alt.Tooltip("x:Q"), alt.Tooltip("y:Q", format=".4g")]
     lines = (

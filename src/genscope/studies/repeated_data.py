@@ -150,7 +150,7 @@ class RepeatedData(Study):
         "Hernandez, Brown, Conerly, ..., Kaplan, McCandlish",
     )
     question = "How many repeats of a part of my training text are safe, and what do they break?"
-    answer = "A few repeats and very many are nearly harmless; a middle range, where the repeated part can just be memorized, costs much of the model, copying above all."
+    answer = "A few repeats and very many are nearly harmless; a middle range, where the repeated part can just be memorized, costs much of the model. The paper finds that copying suffers most; here it suffered less than the rest."
     card = CARD
     extra = "train"
     fields = frozenset({"pretraining", "data", "repetition", "repeated data", "deduplication", "duplicates", "epochs", "upsampling", "memorization", "double descent", "overfitting", "induction heads", "copying", "scaling laws", "language models", "in-context learning"})  # fmt: skip
@@ -189,6 +189,7 @@ class RepeatedData(Study):
     limits = (
         "One fraction (f = 0.5), random subset, no regularization, no early stopping.",
         "Effective sizes at the peak lie near the small end of the baselines, where both losses change fast with size.",
+        "P30.5: the unique-only run, without any repeats, loses nearly as much of the best head's score (0.054 of 0.065); most of the drop is fewer new documents.",
         "In setting B a head that has not formed may only be late: compare the unique-only run, which has half of the tokens a step.",
     )
     calibration = "none on this code: the settings are those of earlier pilots on seeds 999 to 1001; on seed 999 the f = 0 run reached copy accuracy 0.88 (wanted: 0.7) as it was"

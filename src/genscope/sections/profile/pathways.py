@@ -211,14 +211,15 @@ def _measured(model: Model, options: Mapping[str, Any], seed: Seed) -> dict[str,
     notes = []
     if len(routers) > 1:
         found, lost = _smoothness(paths)
-        values |= {"mean_cos": float(np.nanmean(paths.mean_cos))} | ({} if found is None else {"smoothness": found})
+        cosines = paths.mean_cos[np.isfinite(paths.mean_cos)]
+        values |= ({} if not len(cosines) else {"mean_cos": float(cosines.mean())}) | ({} if found is None else {"smoothness": found})
         if lost:
             notes.append(f"{lost} of {count} samples have no smoothness: no two neighbouring layers point the same way.")
     else:
         notes.append("The model has one MoE layer: smoothness compares neighbouring layers and is left out.")
     return {
         "values": values, "layers": paths.layer_distance(pairs).tolist(), "losses": losses.tolist(), "notes": notes, "example": paths.printed(0),
-        "facts": {"layers": len(routers), "experts": len(routers[0].weight), "samples": count, "tokens": length, "routers": routing.said},
+        "facts": {"layers": len(routers), "experts": int(routing.weights.shape[2]), "samples": count, "tokens": length, "routers": routing.said},
     }  # fmt: skip
 
 
@@ -263,6 +264,10 @@ def _view(rows: Sequence[Mapping[str, Any]], about: Mapping[str, Any]) -> View:
             "grew more alike" if now < before - 0.005 else "grew less alike" if now > before + 0.005 else "stayed as alike as they were"
         )
         sentence = f"The pathways of the text {change} over {len(names)} checkpoints: they differ in {100 * before:.0f} % at first and in {100 * now:.0f} % at the end."
+        inside = {place: value["distance", place] for place in range(1, last)}
+        far = max(inside, key=lambda place: abs(inside[place] - (before + now) / 2), default=None)  # the checkpoint furthest from both ends
+        if far is not None and not min(before, now) - 0.05 <= inside[far] <= max(before, now) + 0.05:
+            sentence += f" Not steadily: {100 * inside[far]:.0f} % at {_short(names)[far]}."
     detail = f"A layer's list has {value['list_length', last]:.1f} of {facts['experts']} experts; routing entropy {value['entropy', last]:.2f} nats of {np.log(facts['experts']):.2f}; loss {value['loss', last]:.2f} nats a token."
     if last:
         detail += f" At first {value['list_length', 0]:.1f} experts and loss {value['loss', 0]:.2f}. Shorter lists alone make distances smaller, and any two trends go together: this is a sign, no proof."
