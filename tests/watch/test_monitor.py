@@ -286,3 +286,10 @@ def test_a_long_run_is_thinned_in_memory_and_whole_in_the_record(tmp_path: Path,
         assert monitor.run.looks[-1].examples
         assert len(monitor.run.looks) == 61
     assert all("loss" in look.examples["train"] for look in read(tmp_path).looks)
+
+
+def test_parameters_without_data_are_named(tmp_path: Path) -> None:
+    net = nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 3, device="meta"))
+    with pytest.raises(UsageError, match=r"2 parameters have no data here \(device meta.*the first is 1\.weight"):
+        Monitor(tmp_path / "r", net, measures=["weight_distance"])
+    assert not (tmp_path / "r").exists()

@@ -54,6 +54,11 @@ class Monitor:
     ) -> None:  # fmt: skip
         if every < 1 or chunk < 1:
             raise UsageError(f"every and chunk must be at least 1, got {every} and {chunk}")
+        empty = [name for name, one in net.named_parameters() if one.is_meta]
+        if empty:
+            raise UsageError(
+                f"{len(empty)} parameters have no data here (device meta, or offloaded to disk), the first is {empty[0]}; a monitor reads weights: start it after they are loaded, on devices"
+            )
         self.folder, self.net, self.every, self.sinks, self.on_alert = Path(run).expanduser(), bare(net), every, tuple(sinks), on_alert
         self.sample = None if sample is None else _sample(sample, judge, chunk, self.net)
         self.at, self._batch, self._new, self._rows, self._known = 0, 0, 0, 0, set()
