@@ -71,7 +71,7 @@ def test_jobs_go_through_sbatch_as_one_array(on: str, tmp_path: Path, monkeypatc
     place = on.replace("cluster=local", "partition=short,minutes=30")
     found = verb.run(Toy(), parts=["main"], seeds=[0], out=tmp_path / "out", on=place)
     assert found.about["failed"] == {}
-    assert len(found.records) == 8
+    assert len(found.records) == 12
     script = submitted.read_text()
     for line in ("--array=0-3", "--partition=short", "--time=30", "--job-name=genscope", "--cpus-per-task=1"):
         assert script.count(f"#SBATCH {line}") == 1

@@ -14,6 +14,9 @@ MEASURES = {
     "distance": "pathway distance", "smoothness": "pathway smoothness", "train_loss": "training loss", "entropy": "routing entropy", "list_length": "length of the lists", "log t": "log of the updates",
 }  # fmt: skip
 
+DRAWN = 32
+"""Checkpoints that a curve shows, evenly spaced and the last; the records have all."""
+
 
 def blocks(records: pl.DataFrame) -> Sequence[Block]:
     """Whatever these records have the data for."""
@@ -41,9 +44,12 @@ def _curves(rows: pl.DataFrame, title: str, y: str) -> list[Block]:
 
     if not len(rows):
         return []
+    steps = sorted(set(rows["step"].to_list()))
+    shown = {*steps[:: -(-len(steps) // DRAWN)], steps[-1]}
     points = [
-        {"x": row["step"], "y": row["value"], "name": row["condition"], "detail": f"{row['condition']} {row['seed']}"}
+        {"x": row["step"], "y": float(f"{row['value']:.4g}"), "name": row["condition"], "detail": f"{row['condition']} {row['seed']}"}
         for row in rows.sort("condition", "seed", "step").to_dicts()
+        if row["step"] in shown
     ]
     return [curves(points, title=title, x="updates", y=y, caption="One line a seed.", log_x=True)]
 
