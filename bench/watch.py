@@ -21,6 +21,8 @@ from genscope.watch.measure import Data
 from genscope.watch.monitor import Monitor, classify
 
 STEPS = 400
+WIDE = 4_096
+"""Width at which the weights are most of the memory."""
 
 
 def run(say: Callable[..., None], note: Callable[[str, str], None]) -> None:
@@ -34,31 +36,31 @@ def run(say: Callable[..., None], note: Callable[[str, str], None]) -> None:
     ratio = _ratio(decoder, (ids, ids), 16, words, next_token, 200)
     say("monitored step, decoder of 0.8M parameters, the same cadence", ratio, "x", "<=", 1.1, "without")
     with_one, without = (_peak(monitored) for monitored in (True, False))
-    parameters = sum(one.numel() for one in net.parameters()) * 4 / 1e6
+    parameters = sum(one.numel() for one in dense(WIDE)[0].parameters()) * 4 / 1e6
     note(
-        "  peak memory of 120 steps with two looks, above that of the same steps without (dense net, each in its own process)",
-        f"{with_one - without:.0f} MB of {with_one:.0f} MB; parameters {parameters:.1f} MB",
+        "  peak memory of 20 steps with looks before and after, over that of the steps alone (a wide dense net, each in its own process)",
+        f"{with_one - without:.0f} MB above {without:.0f} MB; parameters {parameters:.0f} MB, kept once more as the start",
     )
 
 
 def _peak(monitored: bool) -> float:
-    """MB at the peak of a process that trains the dense net for 120 steps."""
+    """MB at the peak of a process that trains the wide net for 20 steps."""
     order = [sys.executable, "-c", f"import watch; watch.train_dense({monitored})"]
     return float(subprocess.run(order, cwd=Path(__file__).parent, capture_output=True, text=True, check=True).stdout)
 
 
 def train_dense(monitored: bool) -> None:
-    """120 steps of the dense net in this process; prints its peak memory in MB."""
+    """20 steps of the wide net in this process; prints its peak memory in MB."""
     torch.set_num_threads(1)
-    net, (x, y), splits = dense()
-    _seconds(net, (x, y), 128, splits if monitored else None, classify, 120)
+    net, (x, y), splits = dense(WIDE)
+    _seconds(net, (x, y), 128, splits if monitored else None, classify, 20)
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
-def dense() -> tuple[nn.Module, tuple[torch.Tensor, torch.Tensor], dict[str, Any]]:
+def dense(width: int = 512) -> tuple[nn.Module, tuple[torch.Tensor, torch.Tensor], dict[str, Any]]:
     """(net, rows, sample)."""
     x, y = torch.randn(4096, 784), torch.randint(0, 10, (4096,))
-    net = nn.Sequential(nn.Linear(784, 512), nn.ReLU(), nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 10))
+    net = nn.Sequential(nn.Linear(784, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 10))
     return net, (x, y), {"train": (x[:256], y[:256]), "test": (x[256:512], y[256:512])}
 
 

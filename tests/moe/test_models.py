@@ -14,7 +14,7 @@ from genscope.core.seeds import Seed
 from genscope.models.routers import as_probabilities, find_routers, read_routing
 from genscope.models.tiny_moe import Experts, TinyMoE
 from genscope.tasks.modular_ops import ModularOps
-from genscope.training.modular_moe import MoECourse, train_modular
+from genscope.training.modular_moe import MoECourse, optimizer_of, train_modular
 from genscope.watch.measures.pathways import RoutingPathways
 from genscope.watch.monitor import Monitor
 from genscope.watch.record import read
@@ -107,6 +107,16 @@ def test_the_mixture_is_the_sum_over_its_best_experts_one_by_one() -> None:
     mixture.gate.weight.data.zero_()
     mixture(torch.randn(1, 64, 8))
     assert mixture.balance.item() == pytest.approx(1.0)
+
+
+def test_matrices_decay_and_biases_do_not() -> None:
+    net = TinyMoE(vocabulary=9, outputs=5, width=8).build(Seed("d"))
+    decayed, free = optimizer_of(net, MoECourse(weight_decay=4.0)).param_groups
+    names = {id(one): name for name, one in net.named_parameters()}
+    assert (decayed["weight_decay"], free["weight_decay"]) == (4.0, 0.0)
+    assert {names[id(one)] for one in free["params"]} == {name for name in names.values() if name.endswith("bias") or "norm" in name}
+    assert "blocks.0.experts.bias" in {names[id(one)] for one in free["params"]}
+    assert len(decayed["params"]) + len(free["params"]) == len(names)
 
 
 def test_the_table_of_operations() -> None:

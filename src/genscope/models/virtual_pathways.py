@@ -8,6 +8,7 @@ share kept and scaled to sum 1, is read as routing weights are. Nothing in the l
 from __future__ import annotations
 
 import fnmatch
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -33,22 +34,24 @@ def read_virtual_routing(
     if tokens.ndim != 2 or not tokens.numel():
         raise UsageError(f"units are read from tokens of shape (examples, tokens), at least one of each; got {tuple(tokens.shape)}")
     counted = (torch.ones_like(tokens) if mask is None else mask).float()
+    if counted.shape != tokens.shape or not bool((counted.sum(1) > 0).all()):
+        raise UsageError("the mask has the shape of the tokens, and at least one token of every example counts")
     names = _outward(net, pattern)
     modules = [net.get_submodule(name) for name in names]
     seen: dict[str, Tensor] = {}
 
-    def keep(name: str):
+    def keep(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
         def hook(module: nn.Module, given: tuple[Tensor, ...]) -> None:
             seen[name] = given[0].detach()
 
         return hook
 
     handles = [module.register_forward_pre_hook(keep(name)) for name, module in zip(names, modules, strict=True)]
-    parts = []
+    parts, device = [], next(net.parameters()).device
     try:
         with still(net):
             for rows in range(0, len(tokens), chunk):
-                ids, real = tokens[rows : rows + chunk], counted[rows : rows + chunk]
+                ids, real = tokens[rows : rows + chunk].to(device), counted[rows : rows + chunk].to(device)
                 net(input_ids=ids, use_cache=False) if hasattr(net, "config") else net(ids)
                 parts.append(torch.stack([_shares(seen[name], real, top) for name in names], dim=1))
     finally:
@@ -67,12 +70,18 @@ def _shares(hidden: Tensor, real: Tensor, top: float) -> Tensor:
 
 
 def _outward(net: nn.Module, pattern: str | None) -> list[str]:
-    """Names of the maps from hidden units to the stream, in the order of the layers: all of one shape, more inputs than outputs."""
+    """Names of the maps from hidden units to the stream, in the order of the layers: all of one shape; where no pattern names them, those with half as many inputs again as
+    outputs, or more.
+    """
     sizes = {name: size for name, module in net.named_modules() if (size := _size(module))}
     if pattern is not None:
         chosen = [name for name in sizes if fnmatch.fnmatchcase(name, pattern)]
         if not chosen:
             raise ModelError(f"no linear map of the model is named {pattern!r}. Maps: {', '.join(families(list(sizes)))}")
+        if len(shapes := {sizes[name] for name in chosen}) > 1:
+            raise ModelError(
+                f"the maps named {pattern!r} have different shapes (inputs, outputs): {', '.join(map(str, sorted(shapes)))}; name those of one"
+            )
         return chosen
     wide = {name for name, (inputs, outputs) in sizes.items() if inputs >= 1.5 * outputs}
     found = {family: names for family, names in families([f"{name}." for name in sizes if name in wide]).items() if len(names) > 1}

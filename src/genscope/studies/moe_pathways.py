@@ -151,7 +151,7 @@ class MoEPathways(Study):
         "A decoder of three blocks (width 48, 8 experts, top 2) on modular arithmetic; the paper reads OLMoE, 7 billion parameters, at ten checkpoints of its pretraining.",
         "Generalization is accuracy on rows that were left out, not a benchmark after instruction tuning; a domain of random answers is added, and log t and the training loss are controlled.",
         "P13.1: r is computed over 100 routers in each of five seeds with their own points; the interval is over the seeds. r of the raw kernel stands beside it.",
-        "P13.2 takes the largest delay of a run's domains, as ln of the ratio (0 where none reaches 0.9): its mean over the seeds must reach ln 2 and its interval exclude 0; the sheet has the median.",
+        "P13.2 takes the largest delay of a run's domains, as ln of the ratio (0 where none reaches 0.9): its mean over the seeds must reach ln 2 and its interval exclude 0; the plan had the median.",
         "The learning rate falls over the second half of 10,000 updates (the pilots held it for 7,500), and 96 checkpoints stand in place of 24: with a steady rate loss spikes move the memorization times to the end of the run, and no slope after them exists (see the calibration).",
         "Every loss is so low at the end that no threshold in steps of 0.1 makes only 20 to 25 % of the rows memorized; the smallest, 0.1 nats, is taken.",
         "P13.6 pools the three domains with a rule; the value with the random domain stands beside it.",
@@ -167,7 +167,7 @@ class MoEPathways(Study):
         "a first verdict run on seeds 0 to 4 (7,500 updates at a steady learning rate, 24 checkpoints, experts initialised as one wide layer) was looked at and not published: P13.1 to P13.3 reproduced, P13.6 "
         "not reproduced (0.266), P13.4 and P13.5 without data (4 seeds and 1), because loss spikes left fewer than 3 checkpoints after memorization. Then, on seed 999 and on memorization times and accuracies "
         "alone, never on distances: each expert initialised with its own fan-in, a rate that falls over the second half, and 96 checkpoints; they leave 6 checkpoints or more in every domain. Clipped gradients "
-        "did so too, and also shortened the delays of P13.2 (1.5 instead of 1.9 for a + b); the smaller departure was taken. A run of this code lost one cell to a value that was no number, unseen, and was repeated whole. Model, tasks, batch and weight decay are those of earlier pilots"
+        "did so too, and also shortened the delays of P13.2 (1.5 instead of 1.9 for a + b); the smaller departure was taken. A run of this code lost one cell to a value that was no number; its claims had too few seeds then, only that and the verdicts of the placebos were seen, and it was repeated whole. Model, tasks, batch and weight decay are those of earlier pilots"
     )
 
     def cells(self, scale: Scale, seeds: Sequence[int]) -> list[Cell]:

@@ -51,7 +51,18 @@ def _curves(rows: pl.DataFrame, title: str, y: str) -> list[Block]:
         for row in rows.sort("condition", "seed", "step").to_dicts()
         if row["step"] in shown
     ]
-    return [curves(points, title=title, x="updates", y=y, caption="One line a seed.", log_x=True)]
+    return [
+        curves(
+            points,
+            title=title,
+            x="updates",
+            y=y,
+            caption="One line a seed."
+            if len(shown) == len(steps)
+            else f"One line a seed; {len(shown)} of {len(steps)} checkpoints are drawn.",
+            log_x=True,
+        )
+    ]
 
 
 def _table(rows: pl.DataFrame, word: str, what: str) -> list[Block]:

@@ -181,7 +181,7 @@ class RepeatedData(Study):
     deviations = (
         "A made-up language (Markov chain with copied spans, floor known) and decoders of 66,000 parameters that see 1.6 million tokens at f = 0.5; the paper trains 1.6 to 805 million parameters on 100 billion tokens of text at f = 3 to 90 %.",
         "Setting A smears keys over neighbouring tokens (Olsson et al. 2022), so that one layer can do induction; the paper's models do not. Setting B does not either, and judges P30.5; the scores of both are shown.",
-        "E* was chosen on calibration seed 999 in earlier pilots (64; 256 in setting B) and is tested on other seeds, as the sheet allows.",
+        "E* was chosen on calibration seed 999 in earlier pilots (64; 256 in setting B) and is tested on other seeds, as was planned.",
         "A unique-only control is added: the same steps on batches without the repeats.",
         "Copying is the loss on copy tokens of new documents; on text it is a paragraph repeated within a context of 128 characters.",
         "P30.6 asks for strictly fewer repeats in the larger model, on the lower end of the half-maximum region.",
