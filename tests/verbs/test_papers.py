@@ -129,6 +129,9 @@ def test_the_site_has_one_chart_script_and_a_page_a_paper(site: Path) -> None:
     assert names == sorted(["charts.js", "index.html", "runs/mine.html", *(f"papers/{name}.html" for name in table())])
     assert all(path.stat().st_size < 200_000 for path in site.rglob("*.html"))
     assert "<script>window.hacked" not in (site / "index.html").read_text()
+    # claims that were edited after a run say so where they are published
+    page = (site / "papers" / "moe-pathways.html").read_text()
+    assert [f"{name}: the claim was edited after a run" in page for name in ("P13.3", "P13.4", "P13.5")] == [False, True, True]
 
 
 @pytest.fixture(scope="module")

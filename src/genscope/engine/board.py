@@ -47,7 +47,10 @@ def _row(claim: dict[str, Any]) -> str:
     placebo = claim.get("placebo")
     beside = "none" if placebo is None else f"{placebo['verdict']}, {_effect(placebo)}"
     said = "" if claim["verdict"] == "reproduced" else f": {claim['reason']}"
-    return f"| **{claim['id']}** {claim['sentence']} | **{claim['verdict']}**{said} | {_effect(claim)} | {claim['n']:,} | {beside} |"
+    edited = " (edited after an earlier run: see the calibration)" if claim.get("changed") else ""
+    return (
+        f"| **{claim['id']}** {claim['sentence']}{edited} | **{claim['verdict']}**{said} | {_effect(claim)} | {claim['n']:,} | {beside} |"
+    )
 
 
 def _effect(entry: dict[str, Any]) -> str:

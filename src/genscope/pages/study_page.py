@@ -24,7 +24,7 @@ def blocks(study: Study, about: Mapping[str, Any], records: pl.DataFrame) -> lis
     ]  # fmt: skip
     warnings = [f"{name} failed: {why}" for name, why in about["failed"].items()]
     warnings += [
-        f"{name}: the claim was edited after its run; this verdict belongs to records that were seen before the edit"
+        f"{name}: the claim was edited after a run of it, so what was seen then could have shaped it; the calibration says what was done"
         for name in about["changed"]
     ]
     warnings += [

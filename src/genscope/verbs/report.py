@@ -59,9 +59,9 @@ def _paper_page(one: Study) -> str:
 
 
 def _edited(one: Study, held: dict[str, Any]) -> list[str]:
-    """Claims whose hash is no longer the published one."""
+    """Claims that were edited after a run: before they were published, or since."""
     now = {claim.id: claim.hash for claim in one.claims}
-    return [entry["id"] for entry in held["claims"] if now.get(entry["id"]) != entry["hash"]]
+    return [entry["id"] for entry in held["claims"] if entry.get("changed") or now.get(entry["id"]) != entry["hash"]]
 
 
 def _records(held: dict[str, Any]) -> pl.DataFrame:
